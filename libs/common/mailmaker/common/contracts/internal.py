@@ -1,0 +1,180 @@
+"""common.contracts.internal: the models of every hand-shake between houses over internal HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mailmaker.common.contracts.contacts import CapPolicy, Controller, KeyKind
+from mailmaker.common.contracts.suppressions import Door, Reason, Scope
+from mailmaker.common.mail.address import Channel
+
+
+class Wire(BaseModel):
+    """A frozen body between houses; a newer sender's extra fields are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class AccountRow(Wire):
+    """contacts' word on one account."""
+
+    account_id: UUID
+    number: int
+    name: str
+    state: Literal["open", "suspended", "closed"]
+    version: int
+
+
+class KeyRow(Wire):
+    """contacts' word on one API key; the secret's SHA-256, hex."""
+
+    key_id: UUID
+    account_id: UUID
+    secret_hash: str
+    scopes: tuple[str, ...]
+    list_ids: tuple[UUID, ...] | None = None
+    expires_at: datetime | None = None
+    revoked: bool = False
+    version: int
+
+
+class KeysPage(Wire):
+    """What changed among accounts and keys after a version. `more` asks for another pull at once."""
+
+    accounts: tuple[AccountRow, ...]
+    keys: tuple[KeyRow, ...]
+    version: int
+    more: bool = False
+
+
+class ListRow(Wire):
+    """contacts' word on one list."""
+
+    account_id: UUID
+    list_id: UUID
+    name: str
+    key_kind: KeyKind
+    default_country: str
+    timezone: str
+    controller: Controller
+    caps: CapPolicy
+    fields: tuple[CustomField, ...] = ()
+    closed: bool = False
+    version: int
+
+
+class CustomField(Wire):
+    """A typed field of a list."""
+
+    name: str
+    type: Literal["text", "number", "date", "boolean", "enum"]
+    values: tuple[str, ...] = ()
+
+
+class ContactRow(Wire):
+    """Whose contact an id is, by keys (hex): what a token door asks."""
+
+    account_id: UUID
+    list_id: UUID
+    contact_id: UUID
+    email_key: str | None
+    mobile_key: str | None
+    fkey: str | None
+
+
+class ImportProgress(Wire):
+    """contacts tells ingest how an import goes on."""
+
+    import_id: UUID
+    account_id: UUID
+    state: Literal["planned", "quarantined", "applied", "failed"]
+    counts: dict[str, int] = Field(default_factory=dict)
+    done: int = 0
+    total: int = 0
+    error_code: str | None = None
+    error_detail: str | None = None
+    at: datetime
+
+
+class No(Wire):
+    """A "no" that another house heard and committed. `id` makes the hand-over idempotent."""
+
+    id: UUID
+    account_id: UUID
+    channel: Channel = "email"
+    scope: Scope | None = None
+    """None: what the reason's table says."""
+    door: Door
+    reason: Reason
+    contact_id: UUID | None = None
+    list_id: UUID | None = None
+    fkey: str | None = None
+    address_key: str | None = None
+    mailing_number: int | None = None
+    received_at: datetime
+    evidence: dict[str, str] = Field(default_factory=dict)
+
+
+class NosBatch(Wire):
+    items: tuple[No, ...] = Field(max_length=500)
+
+
+class NosAnswer(Wire):
+    accepted: tuple[UUID, ...]
+
+
+class InFlight(Wire):
+    """One message that a "no" stopped, or that had begun before it."""
+
+    message: UUID
+    mailing: UUID
+    channel: Channel
+
+
+class Enforcement(Wire):
+    """dispatch's word: from `enforced_at` on no send to this feed item begins."""
+
+    number: int
+    account_id: UUID
+    suppression_id: UUID
+    enforced_at: datetime
+    stopped: tuple[InFlight, ...] = ()
+    in_flight: tuple[InFlight, ...] = ()
+
+
+class EnforcedBatch(Wire):
+    items: tuple[Enforcement, ...] = Field(max_length=500)
+
+
+class FeedItem(Wire):
+    """One numbered line of the feed of every "no". A message or contact matches when the channel is equal, one of
+    `subjects` (hex, common.mail.subjects) is its own, and `list_id` is None or its list."""
+
+    number: int
+    suppression_id: UUID
+    account_id: UUID
+    channel: Channel
+    scope: Scope
+    list_id: UUID | None
+    subjects: tuple[str, ...]
+    reason: Reason
+    door: Door
+    released: bool = False
+    received_at: datetime
+    recorded_at: datetime
+
+
+class FeedPage(Wire):
+    """`confirmed_age`: seconds since every suppression process last vouched that it holds no unnumbered "no"."""
+
+    items: tuple[FeedItem, ...]
+    head: int
+    confirmed_age: float
+    pepper_check: str
+
+
+ListRow.model_rebuild()

@@ -1,0 +1,1 @@
+"""common.mail: addresses, tokens, replies."""

@@ -1,0 +1,95 @@
+"""common.mail.tokens: the self-contained signed token of every mail (design section 4; RFC 8058 section 3.1)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from uuid import UUID
+
+LENGTH = 56
+_MAC = 10
+
+
+class Purpose(StrEnum):
+    """What a token may be used for. A token minted for one purpose is unknown to every other."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    MAIL_UNSUBSCRIBE = "mail-unsubscribe"
+    BOUNCE = "bounce"
+    MESSAGE_ID = "message-id"
+    CFBL = "cfbl"
+    X_HEADER = "x-header"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Which mail to whom: the account's number, the mailing's number in it, and the contact."""
+
+    account_number: int
+    mailing_number: int
+    contact_id: UUID
+
+
+class TokenKeys:
+    """The keyring: mints with the newest key, reads with every key, for ever (a "no" never expires)."""
+
+    def __init__(self, masters: Mapping[int, bytes]) -> None:
+        if not masters or any(not 0 <= n <= 255 or len(k) < 32 for n, k in masters.items()):
+            raise ValueError("token keys: at least one, ids 0 to 255, 32 bytes or more each")
+        self._keys = {
+            (n, purpose): hmac.digest(master, f"mailmaker token {purpose}".encode(), hashlib.sha256)
+            for n, master in masters.items()
+            for purpose in Purpose
+        }
+        self._newest = max(masters)
+
+    @classmethod
+    def from_setting(cls, text: str) -> TokenKeys:
+        """Reads `1:<base64url>,2:<base64url>`; the highest id mints."""
+        masters = {}
+        for part in text.split(","):
+            number, _, key = part.strip().partition(":")
+            masters[int(number)] = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4))
+        return cls(masters)
+
+    def mint(self, purpose: Purpose, token: Token) -> str:
+        """56 characters of lower-case base32: they survive case folding and fit a local part."""
+        payload = self._payload(self._newest, token)
+        mac = hmac.digest(self._keys[self._newest, purpose], payload, hashlib.sha256)[:_MAC]
+        return base64.b32encode(payload + mac).decode().lower()
+
+    def read(self, purpose: Purpose, text: str) -> Token | None:
+        """The token, or None for anything we did not mint for this purpose. Any case is read."""
+        raw = _decoded(text)
+        if raw is None:
+            return None
+        payload, mac = raw[:-_MAC], raw[-_MAC:]
+        # An unknown key id is checked against the newest key, so that it costs the same as a forged one.
+        key = self._keys.get((payload[0], purpose), self._keys[self._newest, purpose])
+        if not hmac.compare_digest(hmac.digest(key, payload, hashlib.sha256)[:_MAC], mac):
+            return None
+        return Token(
+            int.from_bytes(payload[1:5], "big"), int.from_bytes(payload[5:9], "big"), UUID(bytes=payload[9:25])
+        )
+
+    @staticmethod
+    def _payload(key_id: int, token: Token) -> bytes:
+        return b"".join((
+            bytes((key_id,)), token.account_number.to_bytes(4, "big"), token.mailing_number.to_bytes(4, "big"),
+            token.contact_id.bytes,
+        ))
+
+
+@lru_cache(maxsize=1024)
+def _decoded(text: str) -> bytes | None:
+    if len(text) != LENGTH or not text.isascii():
+        return None
+    try:
+        return base64.b32decode(text, casefold=True)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""common.ops: life, logs, figures, settings, clocks."""

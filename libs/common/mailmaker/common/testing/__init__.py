@@ -1,0 +1,1 @@
+"""common.testing: shipped fakes, factories and the ledger sink."""

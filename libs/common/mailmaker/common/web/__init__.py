@@ -1,0 +1,1 @@
+"""common.web: the doors' manners."""
