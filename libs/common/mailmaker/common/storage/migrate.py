@@ -1,0 +1,88 @@
+"""common.storage.migrate: one house's schema, role and tables, brought to the newest revision."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+VERSION_TABLE = "schema_version"
+_LOCK = 0x6D61696C  # "mail": one migration at a time in a database
+
+
+async def migrate(house: str, admin_url: str, role_password: str | None = None) -> str:
+    """Makes the schema and the role if they are missing, runs the migrations, and returns the revision reached.
+
+    Run by `mailmaker migrate` as the schema's owner, never by a serving process.
+    """
+    engine = create_async_engine(make_url(admin_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    try:
+        async with engine.connect() as lock:
+            # The lock is held on a connection of its own: each migration commits by itself.
+            await lock.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _LOCK})
+            async with engine.connect() as conn:
+                await conn.run_sync(_prepare, house, role_password)
+                await conn.run_sync(_upgrade, house)
+            await lock.execute(text("SELECT pg_advisory_unlock(:n)"), {"n": _LOCK})
+    finally:
+        await engine.dispose()
+    return newest_revision(house)
+
+
+def newest_revision(house: str) -> str:
+    """The revision this release's code needs."""
+    return _scripts(house).get_current_head() or ""
+
+
+def _scripts(house: str) -> ScriptDirectory:
+    package = importlib.import_module(f"mailmaker.{house}.storage")
+    folder = Path(next(iter(package.__path__))) / "migrations"
+    return ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
+
+
+def _prepare(conn: Connection, house: str, password: str | None) -> None:
+    role = f"mailmaker_{house}"
+    if conn.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :r"), {"r": role}) is None:
+        conn.execute(text(f"CREATE ROLE {role} LOGIN"))
+    if password is not None:
+        quoted = conn.scalar(text("SELECT quote_literal(:p)"), {"p": password})
+        conn.execute(text(f"ALTER ROLE {role} PASSWORD {quoted}"))
+    # A stopped process must not hold row locks for ever: its idle transaction is ended and its locks go free.
+    conn.execute(text(f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '5s'"))
+    conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {house}"))
+    conn.execute(text(f"GRANT USAGE ON SCHEMA {house} TO {role}"))
+    database = conn.scalar(text("SELECT quote_ident(current_database())"))
+    conn.execute(text(f"GRANT TEMPORARY ON DATABASE {database} TO {role}"))
+    conn.commit()
+
+
+def _upgrade(conn: Connection, house: str) -> None:
+    conn.execute(text(f"SET search_path = {house}"))
+    conn.execute(text("SET lock_timeout = '5s'"))
+    conn.commit()
+    scripts = _scripts(house)
+
+    def steps(revision: object, context: MigrationContext) -> object:
+        return scripts._upgrade_revs("head", revision)  # type: ignore[arg-type]
+
+    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
+        environment.configure(
+            connection=conn, version_table=VERSION_TABLE, version_table_schema=house, transaction_per_migration=True
+        )
+        environment.run_migrations()
+    role = f"mailmaker_{house}"
+    conn.execute(text(f"GRANT SELECT ON {house}.{VERSION_TABLE} TO {role}"))
+    conn.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {house} TO {role}"))
+    conn.commit()
+
+
+__all__ = ["Operations", "migrate", "newest_revision"]
