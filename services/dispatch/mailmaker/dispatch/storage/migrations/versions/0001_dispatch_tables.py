@@ -1,7 +1,7 @@
 """dispatch.storage.migrations: domains, senders, templates, mailings, messages, the standing "no"s and the leases."""
 
 from alembic import op
-from mailmaker.common.storage.tables_v1 import house_tables, protect
+from mailmaker.common.storage.tables_v1 import house_tables, protect, share
 
 revision = "0001"
 down_revision = None
@@ -74,11 +74,11 @@ STATEMENTS = (
         account_id      uuid NOT NULL,
         list_id         uuid NOT NULL,
         name            text NOT NULL,
-        key             text NOT NULL,
+        key_kind        text NOT NULL,
         caps            jsonb NOT NULL,
         timezone        text NOT NULL,
         controller      jsonb NOT NULL,
-        default_country text,
+        closed          boolean NOT NULL,
         version         bigint NOT NULL,
         PRIMARY KEY (account_id, list_id)
     )
@@ -218,8 +218,10 @@ STATEMENTS = (
         PRIMARY KEY (account_id, channel, subject, list_id, source)
     )
     """,
-    # For the in-process view, which asks for what is new since the number it saw.
-    "CREATE INDEX suppressed_by_number ON suppressed (number)",
+    # For the in-process view, which asks for what is new since the numbers it saw, a cursor for each source: rows of the
+    # feed become visible in the order of their numbers, rows of contacts nearly so (read a little behind the cursor).
+    "CREATE INDEX suppressed_by_number ON suppressed (source, number)",
+    "CREATE SEQUENCE contact_directives",
     """
     CREATE TABLE caps (
         account_id   uuid NOT NULL,
@@ -250,7 +252,6 @@ STATEMENTS = (
         started_at   timestamptz NOT NULL
     )
     """,
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON feed_position, relays TO mailmaker_dispatch",
 )
 
 
@@ -260,6 +261,8 @@ def upgrade() -> None:
         op.execute(statement)
     for table in ACCOUNT_TABLES:
         protect(op, "dispatch", table)
+    for table in ("feed_position", "relays"):
+        share(op, "dispatch", table)
 
 
 def downgrade() -> None:
