@@ -1,0 +1,1 @@
+"""dispatch: the house that sends and knows what it sent."""

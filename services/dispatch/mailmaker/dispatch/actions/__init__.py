@@ -1,0 +1,1 @@
+"""dispatch.actions: one file per promise; the only room that opens a transaction."""

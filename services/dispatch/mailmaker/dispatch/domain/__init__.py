@@ -1,0 +1,1 @@
+"""dispatch.domain: pure decisions about mailings and their messages."""

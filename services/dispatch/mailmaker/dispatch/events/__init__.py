@@ -1,0 +1,1 @@
+"""dispatch.events: what this house hears on the bus."""

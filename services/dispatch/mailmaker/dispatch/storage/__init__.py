@@ -1,0 +1,1 @@
+"""dispatch.storage: tables, and one module per thing stored."""
