@@ -1,4 +1,4 @@
-"""dispatch.storage.migrations: domains, senders, templates, the copy of lists, mailings and their expansions."""
+"""dispatch.storage.migrations: domains, senders, templates, lists, mailings and expansions."""
 
 from alembic import op
 from mailmaker.common.storage.tables_v1 import house_tables, protect
@@ -86,7 +86,7 @@ STATEMENTS = (
         last         integer NOT NULL
     )
     """,
-    # subject, html, body, fields and the sender are frozen here at the start: what was approved is what is sent.
+    # subject, html, body, fields and the sender are frozen at the start: what was approved is what is sent.
     """
     CREATE TABLE mailings (
         account_id     uuid NOT NULL,

@@ -1,4 +1,4 @@
-"""dispatch.storage.migrations: messages, the standing "no"s, caps, the feed's position and the relays' leases."""
+"""dispatch.storage.migrations: messages, standing "no"s, caps, the feed's position, leases."""
 
 from alembic import op
 from mailmaker.common.storage.tables_v1 import protect, share
@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
-    # No foreign keys here: 100,000 rows arrive in one statement from a set that was joined to its mailing already.
+    # No foreign keys here: 100,000 rows arrive in one statement, from a set joined to its mailing already.
     # Indexes that mention what changes are partial, so a message that has ended costs three index entries.
     """
     CREATE TABLE messages (
@@ -82,8 +82,8 @@ STATEMENTS = (
         PRIMARY KEY (account_id, channel, subject, list_id, source)
     )
     """,
-    # For the in-process view, which asks for what is new since the numbers it saw, a cursor for each source: rows of
-    # the feed become visible in the order of their numbers, rows of contacts nearly so (read a little behind).
+    # For the in-process view, which asks for what is new since the numbers it saw, a cursor for each source: rows
+    # of the feed become visible in the order of their numbers, rows of contacts nearly so (read a little behind).
     "CREATE INDEX suppressed_by_number ON suppressed (source, number)",
     "CREATE SEQUENCE contact_directives",
     """

@@ -1,0 +1,73 @@
+"""dispatch.domain: the DNS records a sending domain publishes, and whether what was found is what we need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+TXT_CHUNK = 255
+"""One character-string of a TXT record (RFC 1035 section 3.3.14; RFC 6376 section 3.6.2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record to publish. `needed` ones must be found before mail leaves from the domain."""
+
+    type: str
+    name: str
+    value: str
+    needed: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the DNS says about one record we asked for."""
+
+    name: str
+    needed: bool
+    ok: bool
+    found: tuple[str, ...]
+    detail: str
+
+
+def records_of(domain: str, selector: str, public_key: str, mail_domain: str) -> tuple[Record, ...]:
+    """What the client publishes: the DKIM key (needed) and a DMARC policy (providers ask for it)."""
+    return (
+        Record("TXT", f"{selector}._domainkey.{domain}", f"v=DKIM1; k=rsa; p={public_key}", True,
+               "receivers verify the signature of each mail with this key (RFC 6376)"),
+        Record("TXT", f"_dmarc.{domain}", f"v=DMARC1; p=none; rua=mailto:dmarc@{mail_domain}", False,
+               "large providers refuse bulk mail of domains without a DMARC record (RFC 9989)"),
+    )
+
+
+def quoted_chunks(value: str) -> str:
+    """A TXT value as it stands in a zone file: quoted character-strings of at most 255 octets."""
+    parts = [value[at : at + TXT_CHUNK] for at in range(0, len(value), TXT_CHUNK)] or [""]
+    return " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
+
+
+def judge(records: Sequence[Record], answers: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
+    """Compares what is published with what is needed. A DKIM key must be ours exactly; DMARC must be there."""
+    findings = []
+    for record in records:
+        found = tuple(answers.get(record.name, ()))
+        if record.needed:
+            ok = [_tags(text) for text in found] == [_tags(record.value)]
+            detail = "" if ok else ("not published" if not found else "published, but it is not our key")
+        else:
+            ok = any(text.replace(" ", "").lower().startswith("v=dmarc1") for text in found)
+            detail = "" if ok else "no DMARC record was found"
+        findings.append(Finding(record.name, record.needed, ok, found, detail))
+    return tuple(findings)
+
+
+def verified(findings: Sequence[Finding]) -> bool:
+    """Whether mail may leave from the domain."""
+    return bool(findings) and all(finding.ok for finding in findings if finding.needed)
+
+
+def _tags(text: str) -> dict[str, str]:
+    """A tag=value list (RFC 6376 section 3.2); white space inside a value does not count."""
+    pairs = (part.partition("=") for part in text.split(";") if part.strip())
+    return {name.strip(): "".join(value.split()) for name, _, value in pairs}
