@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from mailmaker.common.contracts.event import CHUNK, Event, declared
 from mailmaker.common.contracts.topic import DELIVERIES, Topic
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Outcome(BaseModel):

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import ClassVar, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from mailmaker.common.contracts.topic import Topic
 from mailmaker.common.storage.ids import new_id
+from pydantic import BaseModel, ConfigDict, Field
 
 CHUNK = 500
 """No event names more recipients or contacts than this."""

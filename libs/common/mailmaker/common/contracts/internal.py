@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from mailmaker.common.contracts.contacts import CapPolicy, Controller, KeyKind
 from mailmaker.common.contracts.suppressions import Door, Reason, Scope
 from mailmaker.common.mail.address import Channel
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Wire(BaseModel):

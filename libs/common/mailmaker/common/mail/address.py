@@ -47,7 +47,10 @@ def canonical_address(text: str) -> str:
         raise InvalidAddress("address.empty", "no address")
     try:
         found = validate_email(
-            stripped, check_deliverability=False, allow_smtputf8=False, allow_domain_literal=False,
+            stripped,
+            check_deliverability=False,
+            allow_smtputf8=False,
+            allow_domain_literal=False,
             globally_deliverable=False,
         )
         domain = idna.encode(found.domain, uts46=True).decode().lower()

@@ -74,15 +74,21 @@ class TokenKeys:
         if not hmac.compare_digest(hmac.digest(key, payload, hashlib.sha256)[:_MAC], mac):
             return None
         return Token(
-            int.from_bytes(payload[1:5], "big"), int.from_bytes(payload[5:9], "big"), UUID(bytes=payload[9:25])
+            int.from_bytes(payload[1:5], "big"),
+            int.from_bytes(payload[5:9], "big"),
+            UUID(bytes=payload[9:25]),
         )
 
     @staticmethod
     def _payload(key_id: int, token: Token) -> bytes:
-        return b"".join((
-            bytes((key_id,)), token.account_number.to_bytes(4, "big"), token.mailing_number.to_bytes(4, "big"),
-            token.contact_id.bytes,
-        ))
+        return b"".join(
+            (
+                bytes((key_id,)),
+                token.account_number.to_bytes(4, "big"),
+                token.mailing_number.to_bytes(4, "big"),
+                token.contact_id.bytes,
+            )
+        )
 
 
 @lru_cache(maxsize=1024)

@@ -13,7 +13,12 @@ _QUEUE = 8
 
 
 async def copy_in(
-    conn: asyncpg.Connection, table: str, columns: Sequence[str], source: AsyncIterator[bytes], *, schema: str | None = None
+    conn: asyncpg.Connection,
+    table: str,
+    columns: Sequence[str],
+    source: AsyncIterator[bytes],
+    *,
+    schema: str | None = None,
 ) -> int:
     """Copies a CSV stream (PostgreSQL's dialect, no header) into a table without row-level security. Returns its rows."""
     status = await conn.copy_to_table(

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 import asyncpg
+from mailmaker.common.storage.ids import NOBODY
+from mailmaker.common.storage.transaction import AlreadyHeard, Heard, Transaction
+from mailmaker.common.web.problem import Unavailable
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-
-from mailmaker.common.storage.ids import NOBODY
-from mailmaker.common.storage.transaction import AlreadyHeard, Heard, Transaction
-from mailmaker.common.web.problem import Unavailable
 
 if TYPE_CHECKING:
     from mailmaker.common.web.call import Call
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 120.0
 
-_SCOPE = text("SELECT set_config('mailmaker.account', :account, true), set_config('mailmaker.platform', :platform, true)")
+_SCOPE = text(
+    "SELECT set_config('mailmaker.account', :account, true), set_config('mailmaker.platform', :platform, true)"
+)
 
 
 class StorageUnavailable(Unavailable):
@@ -46,10 +47,15 @@ class Database:
     async def open(self) -> None:
         """Makes the pool. Connects to nothing yet: a house starts while PostgreSQL is still away."""
         self._engine = create_async_engine(
-            self._dsn.set(drivername="postgresql+asyncpg"), pool_size=self._pool, max_overflow=0, pool_timeout=10,
-            pool_pre_ping=False, pool_recycle=1800,
+            self._dsn.set(drivername="postgresql+asyncpg"),
+            pool_size=self._pool,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=False,
+            pool_recycle=1800,
             connect_args={
-                "timeout": CONNECT_TIMEOUT, "command_timeout": COMMAND_TIMEOUT,
+                "timeout": CONNECT_TIMEOUT,
+                "command_timeout": COMMAND_TIMEOUT,
                 "server_settings": {"application_name": f"mailmaker-{self.house}", "search_path": self.house},
             },
         )
@@ -64,7 +70,8 @@ class Database:
         """A connection of its own outside the pool, autocommit: for LISTEN, which holds it for long."""
         try:
             conn = await asyncpg.connect(
-                self._dsn.set(drivername="postgresql").render_as_string(hide_password=False), timeout=CONNECT_TIMEOUT,
+                self._dsn.set(drivername="postgresql").render_as_string(hide_password=False),
+                timeout=CONNECT_TIMEOUT,
                 server_settings={"application_name": f"mailmaker-{self.house}", "search_path": self.house},
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as wrong:
@@ -127,8 +134,13 @@ async def _mapped_failures() -> AsyncIterator[None]:
 
 
 _AWAY = (
-    asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
 

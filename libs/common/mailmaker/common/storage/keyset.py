@@ -6,9 +6,8 @@ import base64
 import json
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel
-
 from mailmaker.common.web.problem import Fault, Invalid
+from pydantic import BaseModel
 
 LIMIT = 1000
 T = TypeVar("T")
@@ -33,5 +32,8 @@ def decode_cursor(cursor: str) -> tuple[str | int, ...]:
     except ValueError:
         found = None
     if not isinstance(found, list) or not all(isinstance(part, str | int) for part in found):
-        raise Invalid("the cursor is not one of ours", faults=[Fault("/cursor", "cursor.unknown", "begin without a cursor")])
+        raise Invalid(
+            "the cursor is not one of ours",
+            faults=[Fault("/cursor", "cursor.unknown", "begin without a cursor")],
+        )
     return tuple(found)

@@ -76,7 +76,10 @@ def _upgrade(conn: Connection, house: str) -> None:
 
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(
-            connection=conn, version_table=VERSION_TABLE, version_table_schema=house, transaction_per_migration=True
+            connection=conn,
+            version_table=VERSION_TABLE,
+            version_table_schema=house,
+            transaction_per_migration=True,
         )
         environment.run_migrations()
     role = f"mailmaker_{house}"

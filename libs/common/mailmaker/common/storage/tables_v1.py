@@ -34,7 +34,16 @@ CREATE TABLE known_keys (
     list_ids uuid[], expires_at timestamptz, revoked boolean NOT NULL, version bigint NOT NULL,
     PRIMARY KEY (account_id, key_id))
 """
-_NAMES = ("outbox", "inbox", "dead_letters", "handovers", "idempotency", "audit", "known_accounts", "known_keys")
+_NAMES = (
+    "outbox",
+    "inbox",
+    "dead_letters",
+    "handovers",
+    "idempotency",
+    "audit",
+    "known_accounts",
+    "known_keys",
+)
 
 
 def house_tables(op: Operations, house: str) -> None:

@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-from pydantic import BaseModel
-from sqlalchemy import CursorResult, Executable
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from mailmaker.common.contracts.event import Event
 from mailmaker.common.storage.ids import new_id
 from mailmaker.common.web.call import Call, RequestKey
 from mailmaker.common.web.problem import Conflict, Invalid
+from pydantic import BaseModel
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 Model = TypeVar("Model", bound=BaseModel)
 Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -74,7 +73,9 @@ _AUDIT = "INSERT INTO audit (account_id, id, at, key_id, request_id, verb, subje
 class Transaction:
     """One open transaction. What is staged here is written when the block ends, in the same commit."""
 
-    def __init__(self, house: str, account_id: UUID, conn: AsyncConnection, driver: asyncpg.Connection) -> None:
+    def __init__(
+        self, house: str, account_id: UUID, conn: AsyncConnection, driver: asyncpg.Connection
+    ) -> None:
         self.account_id = account_id
         self._house = house
         self._conn = conn
@@ -154,7 +155,13 @@ class Transaction:
         """Writes what was staged, last, so that outbox numbers are taken after the rows they tell about are locked."""
         if self._call is not None and self._first is None:
             await self._driver.execute(
-                _AUDIT, self.account_id, new_id(), self._call.key_id, self._call.request_id, self._verb, self._subject
+                _AUDIT,
+                self.account_id,
+                new_id(),
+                self._call.key_id,
+                self._call.request_id,
+                self._verb,
+                self._subject,
             )
         if self._handovers:
             await self._driver.execute(_HANDOVERS, *map(list, zip(*self._handovers, strict=True)))
@@ -167,13 +174,14 @@ class Transaction:
 def _outbox_row(event: Event) -> tuple[UUID, str, str, str, bytes]:
     """CloudEvents 1.0 attributes travel as record headers (Kafka protocol binding, binary mode)."""
     headers = {
-        "ce_specversion": "1.0", "ce_id": str(event.event_id), "ce_type": event.type,
-        "ce_source": f"/mailmaker/{event.topic.owner}", "ce_time": event.occurred_at.astimezone(UTC).isoformat(),
+        "ce_specversion": "1.0",
+        "ce_id": str(event.event_id),
+        "ce_type": event.type,
+        "ce_source": f"/mailmaker/{event.topic.owner}",
+        "ce_time": event.occurred_at.astimezone(UTC).isoformat(),
         "content-type": "application/json",
     }
     return event.account_id, event.topic.name, event.key(), json.dumps(headers), event.encode()
-
-
 
 
 __all__ = ["AlreadyHeard", "ForeignTopic", "Heard", "OtherBody", "StillRunning", "Transaction"]

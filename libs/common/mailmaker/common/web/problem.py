@@ -54,7 +54,11 @@ class Problem(Exception):
     temporary = False
 
     def __init__(
-        self, detail: str = "", *, code: str | None = None, faults: Sequence[Fault] = (),
+        self,
+        detail: str = "",
+        *,
+        code: str | None = None,
+        faults: Sequence[Fault] = (),
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail or self.title)
@@ -65,8 +69,12 @@ class Problem(Exception):
 
     def body(self) -> ProblemBody:
         return ProblemBody(
-            type=f"urn:mailmaker:problem:{self.code}", title=self.title, status=self.status, code=self.code,
-            detail=self.detail, errors=[FaultBody(pointer=f.pointer, code=f.code, detail=f.detail) for f in self.faults],
+            type=f"urn:mailmaker:problem:{self.code}",
+            title=self.title,
+            status=self.status,
+            code=self.code,
+            detail=self.detail,
+            errors=[FaultBody(pointer=f.pointer, code=f.code, detail=f.detail) for f in self.faults],
         )
 
 
