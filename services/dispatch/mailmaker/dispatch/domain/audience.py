@@ -9,5 +9,5 @@ OWN_NAMES = frozenset({"unsubscribe_url", "mailing", "list", "sender"})
 
 
 def merge_fields(variables: Iterable[str]) -> tuple[str, ...]:
-    """The contact fields to ask contacts for: only what the text uses travels and is stored with a message."""
+    """The contact fields to ask contacts for: only what the text uses travels and is stored."""
     return tuple(sorted({name for name in variables if name not in OWN_NAMES}))

@@ -45,7 +45,7 @@ class Counts:
 
 
 def counts_of(by_state: Mapping[str, int]) -> Counts:
-    """The counts of a mailing from its messages' states. A state we do not know is an error, never a lost recipient."""
+    """The counts from the messages' states. An unknown state is an error, never a lost recipient."""
     unknown = by_state.keys() - set(STATES)
     if unknown:
         raise ValueError(f"unknown message states: {sorted(unknown)}")

@@ -14,7 +14,7 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """What was said last about one subject (common.mail.subjects) in one scope. `number` decides which is last."""
+    """What was said about one subject (common.mail.subjects) in one scope. `number` tells the last."""
 
     account_id: UUID
     channel: str
@@ -32,7 +32,7 @@ class Directive:
 
 
 def latest(directives: Iterable[Directive]) -> list[Directive]:
-    """The last word on each key, in the order in which rows are locked, so that two appliers never wait in a ring."""
+    """The last word on each key, in the order rows are locked: two appliers never wait in a ring."""
     last: dict[tuple[bytes, str, bytes, bytes, str], Directive] = {}
     for directive in directives:
         known = last.get(directive.key)

@@ -48,7 +48,7 @@ def quoted_chunks(value: str) -> str:
 
 
 def judge(records: Sequence[Record], answers: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
-    """Compares what is published with what is needed. A DKIM key must be ours exactly; DMARC must be there."""
+    """Compares what is published with what is needed. A DKIM key must be exactly ours."""
     findings = []
     for record in records:
         found = tuple(answers.get(record.name, ()))

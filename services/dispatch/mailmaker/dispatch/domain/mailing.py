@@ -21,13 +21,16 @@ _LEADS: dict[tuple[MailingState, Verb], MailingState] = {
     ("paused", "cancel"): "cancelled",
 }
 _STANDS: frozenset[tuple[MailingState, Verb]] = frozenset(
-    {("running", "start"), ("scheduled", "start"), ("paused", "pause"), ("running", "resume"), ("cancelled", "cancel")}
+    {
+        ("running", "start"), ("scheduled", "start"), ("paused", "pause"), ("running", "resume"),
+        ("cancelled", "cancel"),
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """One message text from one sender to the contacts of some lists. The text is a copy: templates may change."""
+    """One text from one sender to the contacts of some lists. The text is a copy: templates may change."""
 
     account_id: UUID
     account_number: int
@@ -60,7 +63,7 @@ class Mailing:
 
 
 def state_after(state: MailingState, verb: Verb, *, scheduled: bool = False) -> MailingState | None:
-    """The state a verb leads to; the same one when the mailing stands there already; None when it may not go."""
+    """The state a verb leads to; the same one when it stands there already; None when it may not go."""
     if (state, verb) in _STANDS:
         return state
     target = _LEADS.get((state, verb))

@@ -82,8 +82,8 @@ STATEMENTS = (
         PRIMARY KEY (account_id, channel, subject, list_id, source)
     )
     """,
-    # For the in-process view, which asks for what is new since the numbers it saw, a cursor for each source: rows
-    # of the feed become visible in the order of their numbers, rows of contacts nearly so (read a little behind).
+    # For the in-process view, which asks for what is new since the numbers it saw, a cursor for each source:
+    # rows of the feed become visible in the order of their numbers, rows of contacts nearly so.
     "CREATE INDEX suppressed_by_number ON suppressed (source, number)",
     "CREATE SEQUENCE contact_directives",
     """

@@ -1,0 +1,86 @@
+"""dispatch.errors: what this house says no with.
+
+Problem
+|-- NotFound 404
+|   |-- UnknownDomain, UnknownSender, UnknownTemplate, UnknownMailing, UnknownMessage
+|-- Invalid 422
+|   |-- Unbuildable        template.invalid: the template cannot be used; faults name /subject, /html or /text
+|   |-- NotAvailable       not_available: asked for something this release does not do yet (SMS)
+|-- Conflict 409
+|   |-- Exists             exists: a second one of the same name
+|   |-- WrongState         mailing.state: the mailing is not in a state that allows the verb
+|   |-- NotReady           mailing.not_ready: the preflight found blockers
+|   |-- AccountNotOpen     account.not_open: the account is suspended or closed
+|-- Unavailable 503 (temporary)
+"""
+
+from __future__ import annotations
+
+from mailmaker.common.web.problem import Conflict, Invalid, NotFound
+
+
+class UnknownDomain(NotFound):
+    """No such domain in this account."""
+
+    code = "domain.unknown"
+
+
+class UnknownSender(NotFound):
+    """No such sender in this account."""
+
+    code = "sender.unknown"
+
+
+class UnknownTemplate(NotFound):
+    """No such template in this account."""
+
+    code = "template.unknown"
+
+
+class UnknownMailing(NotFound):
+    """No such mailing in this account."""
+
+    code = "mailing.unknown"
+
+
+class UnknownMessage(NotFound):
+    """This contact is no recipient of this mailing."""
+
+    code = "message.unknown"
+
+
+class Unbuildable(Invalid):
+    """A template that cannot be read or may not be sent."""
+
+    code = "template.invalid"
+
+
+class NotAvailable(Invalid):
+    """Something the interface names and this release does not do yet."""
+
+    code = "not_available"
+    title = "Not available yet"
+
+
+class Exists(Conflict):
+    """A second one of the same name."""
+
+    code = "exists"
+
+
+class WrongState(Conflict):
+    """The mailing is not in a state that allows the verb."""
+
+    code = "mailing.state"
+
+
+class NotReady(Conflict):
+    """The preflight found what keeps the mailing from starting; `errors` name it."""
+
+    code = "mailing.not_ready"
+
+
+class AccountNotOpen(Conflict):
+    """A suspended or closed account sends nothing."""
+
+    code = "account.not_open"
