@@ -53,7 +53,6 @@ def create_app(
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        openapi_version="3.1.0",
         responses={
             "4XX": {"model": ProblemBody, "content": {MEDIA_TYPE: {}}, "description": "A problem (RFC 9457)"}
         },
