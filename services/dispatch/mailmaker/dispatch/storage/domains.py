@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from asyncpg import Record, UniqueViolationError
-
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.dispatch.domain.sending import Domain, Sender
 

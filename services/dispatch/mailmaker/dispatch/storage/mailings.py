@@ -7,7 +7,6 @@ from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
-
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.dispatch.domain.mailing import Mailing, MailingState
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from asyncpg import Record
-
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.dispatch.domain.decisions import Message
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from asyncpg import Record
-
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.dispatch.domain.sending import Template
 

@@ -1,0 +1,135 @@
+"""dispatch.storage: the standing "no"s, and the statements of their two-commit application (design section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from asyncpg import Record
+from mailmaker.common.storage.transaction import Transaction
+from mailmaker.dispatch.domain.directives import Directive
+
+# First commit. A row is only ever replaced by a higher number, so a replay changes nothing. The rows come in the
+# order of their keys: two appliers never wait in a ring.
+_STAND = """
+INSERT INTO suppressed AS s (account_id, channel, subject, list_id, source, number, released, suppression_id, reason)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::text[], $6::bigint[], $7::boolean[],
+                     $8::uuid[], $9::text[])
+ON CONFLICT (account_id, channel, subject, list_id, source) DO UPDATE SET
+    number = excluded.number, released = excluded.released, suppression_id = excluded.suppression_id,
+    reason = excluded.reason
+ WHERE s.number < excluded.number
+"""
+_ITEMS = """
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::bigint[], $6::text[])
+        AS i(account_id, channel, subject, list_id, number, reason)
+"""
+
+
+def _matching(states: str, columns: str) -> str:
+    """Messages in one of the states that a directive is about; each of the three keys finds them by its own index."""
+    scope = "(i.list_id = '00000000-0000-0000-0000-000000000000' OR m.list_id = i.list_id) AND m.channel = i.channel"
+    return f"""
+    SELECT {columns} FROM items i JOIN messages m
+        ON m.account_id = i.account_id AND m.address_subject = i.subject AND {scope} AND m.state IN ({states})
+     WHERE substring(i.subject FOR 1) = '\\x61'::bytea
+    UNION ALL
+    SELECT {columns} FROM items i JOIN messages m
+        ON m.account_id = i.account_id AND m.fkey_subject = i.subject AND {scope} AND m.state IN ({states})
+     WHERE substring(i.subject FOR 1) = '\\x66'::bytea
+    UNION ALL
+    SELECT {columns} FROM items i JOIN messages m
+        ON m.account_id = i.account_id AND m.contact_id = encode(substring(i.subject FROM 2), 'hex')::uuid
+       AND {scope} AND m.state IN ({states})
+     WHERE substring(i.subject FOR 1) = '\\x63'::bytea AND length(i.subject) = 17
+    """
+
+
+# Second commit. `locked` waits for whoever is changing a row and then looks at the row as it became: what has become
+# `sending` in between is left alone, and the next statement's fresh snapshot names it in flight.
+_STOP = f"""
+WITH items AS MATERIALIZED ({_ITEMS}), matched AS MATERIALIZED (
+    SELECT account_id, id, min(number) AS number FROM ({_matching(
+        "'queued', 'scheduled', 'held', 'deferred', 'claimed'", "m.account_id, m.id, i.number")}) AS found
+     GROUP BY account_id, id
+), locked AS MATERIALIZED (
+    SELECT m.account_id, m.id, m.list_id, m.channel, m.address_key, m.cap_instant, matched.number
+      FROM messages m JOIN matched ON matched.account_id = m.account_id AND matched.id = m.id
+     WHERE m.state IN ('queued', 'scheduled', 'held', 'deferred', 'claimed')
+     ORDER BY m.account_id, m.id FOR UPDATE OF m
+)
+UPDATE messages m SET state = $7, reason = r.reason, ended_at = clock_timestamp(), claimed_until = NULL, fence = NULL,
+       attempt_id = NULL, cap_instant = NULL, detail = jsonb_build_object('number', l.number)
+  FROM locked l CROSS JOIN LATERAL (SELECT i.reason FROM items i WHERE i.number = l.number LIMIT 1) r
+ WHERE m.account_id = l.account_id AND m.id = l.id
+RETURNING m.account_id, m.id, m.mailing_id, m.channel, m.contact_id, l.list_id, l.address_key, l.cap_instant, l.number
+"""
+_IN_FLIGHT = f"""
+WITH items AS MATERIALIZED ({_ITEMS}), uncertain_since AS (SELECT clock_timestamp() - interval '1 hour' AS t)
+SELECT DISTINCT account_id, id, mailing_id, channel, number FROM ({_matching(
+    "'sending', 'uncertain'", "m.account_id, m.id, m.mailing_id, m.channel, i.number, m.state, m.ended_at")}) AS found
+ WHERE state = 'sending' OR ended_at IS NULL OR ended_at > (SELECT t FROM uncertain_since)
+"""
+_POSITION = "SELECT number, confirmed_at FROM feed_position"
+_POSITION_LOCKED = "SELECT number FROM feed_position FOR UPDATE"
+_ADVANCE = "UPDATE feed_position SET number = $1"
+_CONFIRM = "UPDATE feed_position SET confirmed_at = greatest(confirmed_at, $1) WHERE confirmed_at < $1"
+_NUMBERS = "SELECT nextval('contact_directives') FROM generate_series(1, $1)"
+_CLOCK = "SELECT clock_timestamp()"
+
+
+async def stand(tx: Transaction, directives: Sequence[Directive]) -> None:
+    """Writes directives, one for each key and sorted by key; older ones than what stands change nothing."""
+    columns = [
+        (d.account_id, d.channel, d.subject, d.list_id, d.source, d.number, d.released, d.suppression_id, d.reason)
+        for d in directives
+    ]
+    if columns:
+        await tx.driver.execute(_STAND, *map(list, zip(*columns, strict=True)))
+
+
+async def stop(tx: Transaction, directives: Sequence[Directive], state: str) -> list[Record]:
+    """Ends every message that has not begun and that a directive is about. Returns what was stopped."""
+    return [] if not directives else list(await tx.driver.fetch(_STOP, *_arrays(directives), state))
+
+
+async def in_flight(tx: Transaction, directives: Sequence[Directive]) -> list[Record]:
+    """Messages that had begun: `sending`, and `uncertain` ones of the last hour, which may still arrive."""
+    return [] if not directives else list(await tx.driver.fetch(_IN_FLIGHT, *_arrays(directives)))
+
+
+async def position(tx: Transaction, *, lock: bool = False) -> int:
+    """The last feed number applied; `lock` keeps every other applier out until this transaction ends."""
+    return int(await tx.driver.fetchval(_POSITION_LOCKED if lock else _POSITION))
+
+
+async def advance(tx: Transaction, number: int) -> None:
+    """Moves the position. Its row must be locked."""
+    await tx.driver.execute(_ADVANCE, number)
+
+
+async def confirm(tx: Transaction, at: datetime) -> None:
+    """Notes that everything recorded up to this time has been applied here."""
+    await tx.driver.execute(_CONFIRM, at)
+
+
+async def watermark(tx: Transaction) -> tuple[int, datetime]:
+    """The position, and the time up to which this house may vouch for it."""
+    row = await tx.driver.fetchrow(_POSITION)
+    return int(row["number"]), row["confirmed_at"]
+
+
+async def next_numbers(tx: Transaction, count: int) -> list[int]:
+    """Numbers for directives that contacts gave."""
+    return [int(row[0]) for row in await tx.driver.fetch(_NUMBERS, count)]
+
+
+async def clock(tx: Transaction) -> datetime:
+    """The database's clock now: not when the transaction began."""
+    found: datetime = await tx.driver.fetchval(_CLOCK)
+    return found
+
+
+def _arrays(directives: Sequence[Directive]) -> list[list[object]]:
+    columns = [(d.account_id, d.channel, d.subject, d.list_id, d.number, d.reason) for d in directives]
+    return [list(column) for column in zip(*columns, strict=True)]
