@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from mailmaker.common.contracts.internal import FeedItem
+from mailmaker.common.mail.subjects import contact_subject
+
 Source = Literal["feed", "contacts"]
 WHOLE_ACCOUNT = UUID(int=0)
-BATCH = 500
+CHANNELS = ("email", "sms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +47,26 @@ def latest(directives: Iterable[Directive]) -> list[Directive]:
 def stopping(directives: Iterable[Directive]) -> list[Directive]:
     """Those that stop messages. A release stops none and brings none back."""
     return [directive for directive in directives if not directive.released]
+
+
+def directives_of(items: Iterable[FeedItem]) -> list[Directive]:
+    """A feed item as its rows: one for each thing it names."""
+    return [
+        Directive(
+            item.account_id, item.channel, bytes.fromhex(subject), item.list_id or WHOLE_ACCOUNT, "feed", item.number,
+            item.released, item.suppression_id, item.reason,
+        )
+        for item in items
+        for subject in item.subjects
+    ]
+
+
+def removals_of(
+    account_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], numbers: Sequence[int], reason: str
+) -> list[Directive]:
+    """Contacts that left their list, in every channel: nothing more is sent to those records."""
+    return [
+        Directive(account_id, channel, contact_subject(contact_id), list_id, "contacts", number, False, None, reason)
+        for contact_id, number in zip(contact_ids, numbers, strict=True)
+        for channel in CHANNELS
+    ]

@@ -70,10 +70,17 @@ SELECT DISTINCT account_id, id, mailing_id, channel, number FROM ({_matching(
     "'sending', 'uncertain'", "m.account_id, m.id, m.mailing_id, m.channel, i.number, m.state, m.ended_at")}) AS found
  WHERE state = 'sending' OR ended_at IS NULL OR ended_at > (SELECT t FROM uncertain_since)
 """
-_POSITION = "SELECT number, confirmed_at FROM feed_position"
+_POSITION = "SELECT number FROM feed_position"
 _POSITION_LOCKED = "SELECT number FROM feed_position FOR UPDATE"
 _ADVANCE = "UPDATE feed_position SET number = $1"
-_CONFIRM = "UPDATE feed_position SET confirmed_at = greatest(confirmed_at, $1) WHERE confirmed_at < $1"
+# By the database's clock alone: the relays that ask for the age read the same clock.
+_CONFIRM = """
+UPDATE feed_position SET confirmed_at = greatest(confirmed_at, clock_timestamp() - $1 * interval '1 second')
+"""
+_WATERMARK = """
+SELECT number, CASE WHEN confirmed_at = '-infinity' THEN 'Infinity'::float8
+                    ELSE extract(epoch FROM clock_timestamp() - confirmed_at)::float8 END AS age FROM feed_position
+"""
 _NUMBERS = "SELECT nextval('contact_directives') FROM generate_series(1, $1)"
 _CLOCK = "SELECT clock_timestamp()"
 
@@ -108,15 +115,15 @@ async def advance(tx: Transaction, number: int) -> None:
     await tx.driver.execute(_ADVANCE, number)
 
 
-async def confirm(tx: Transaction, at: datetime) -> None:
-    """Notes that everything recorded up to this time has been applied here."""
-    await tx.driver.execute(_CONFIRM, at)
+async def confirm(tx: Transaction, age: float) -> None:
+    """Notes that everything recorded up to `age` seconds ago has been applied here."""
+    await tx.driver.execute(_CONFIRM, age)
 
 
-async def watermark(tx: Transaction) -> tuple[int, datetime]:
-    """The position, and the time up to which this house may vouch for it."""
-    row = await tx.driver.fetchrow(_POSITION)
-    return int(row["number"]), row["confirmed_at"]
+async def watermark(tx: Transaction) -> tuple[int, float]:
+    """The position, and the age in seconds of the moment up to which this house may vouch for it."""
+    row = await tx.driver.fetchrow(_WATERMARK)
+    return int(row["number"]), float(row["age"])
 
 
 async def next_numbers(tx: Transaction, count: int) -> list[int]:

@@ -1,0 +1,1 @@
+"""dispatch.relay: the relay: claims, prepares, looks a last time, and speaks SMTP."""
