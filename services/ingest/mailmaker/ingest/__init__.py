@@ -1,0 +1,1 @@
+"""ingest: files in, staged rows and row errors out."""

@@ -1,0 +1,1 @@
+"""ingest.actions: one promise a file; the only room that opens transactions."""

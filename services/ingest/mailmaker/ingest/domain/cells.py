@@ -1,0 +1,186 @@
+"""ingest.domain.cells: what one cell may hold, and how it is written once it is accepted."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from datetime import date
+from decimal import Decimal, InvalidOperation
+
+from mailmaker.common.mail.address import InvalidAddress, canonical_address, canonical_mobile
+
+LONGEST_TEXT = 255
+LONGEST_CUSTOM_TEXT = 4000
+LONGEST_KEY = 255
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
+_SPACES = re.compile(r"\s+")
+_ISO_DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?\Z")
+_DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?: 00:00(?::00)?)?\Z")
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{2}))?\Z")
+_SEXES = {
+    "m": "M",
+    "maschio": "M",
+    "male": "M",
+    "uomo": "M",
+    "man": "M",
+    "maschile": "M",
+    "f": "F",
+    "femmina": "F",
+    "female": "F",
+    "donna": "F",
+    "woman": "F",
+    "femminile": "F",
+    "x": "X",
+    "altro": "X",
+    "other": "X",
+}
+_COUNTRIES = {
+    "italia": "IT",
+    "italy": "IT",
+    "ita": "IT",
+    "san marino": "SM",
+    "svizzera": "CH",
+    "francia": "FR",
+    "germania": "DE",
+    "spagna": "ES",
+    "austria": "AT",
+}
+_TRUE = frozenset(("true", "1", "yes", "y", "si", "sì", "s", "vero", "x"))
+_FALSE = frozenset(("false", "0", "no", "n", "falso"))
+
+
+class BadCell(ValueError):
+    """A cell that its field cannot take. `code` is stable; `detail` says what would be taken."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def text(cell: str, longest: int = LONGEST_TEXT) -> str:
+    """A line of text: NFC, outer white space cut, inner runs of it one space."""
+    if _CONTROL.search(cell):
+        raise BadCell("control_character", "the cell holds a control character")
+    found = unicodedata.normalize("NFC", _SPACES.sub(" ", cell).strip())
+    if len(found) > longest:
+        raise BadCell("too_long", f"{len(found)} characters; at most {longest}")
+    return found
+
+
+def fkey(cell: str) -> str:
+    """The client's own key: compared byte for byte, so nothing but outer white space is cut."""
+    found = cell.strip()
+    if _CONTROL.search(found) or "\n" in found or "\r" in found:
+        raise BadCell("control_character", "the key holds a control character")
+    if len(found) > LONGEST_KEY:
+        raise BadCell("too_long", f"{len(found)} characters; at most {LONGEST_KEY}")
+    return found
+
+
+def email(cell: str) -> str:
+    """The canonical address; see common.mail.address."""
+    try:
+        return canonical_address(cell.strip())
+    except InvalidAddress as wrong:
+        raise BadCell(wrong.code, wrong.detail) from wrong
+
+
+def mobile(cell: str, country: str) -> str:
+    """E.164; `country` reads numbers without a prefix."""
+    try:
+        return canonical_mobile(cell.strip(), country)
+    except InvalidAddress as wrong:
+        raise BadCell(wrong.code, wrong.detail) from wrong
+
+
+def day(cell: str) -> str:
+    """A date as YYYY-MM-DD, from ISO 8601 or day/month/year with four digits of year."""
+    found = cell.strip()
+    if match := _ISO_DATE.match(found):
+        year, month, number = match.groups()
+    elif match := _DAY_FIRST.match(found):
+        number, month, year = match.groups()
+    else:
+        raise BadCell("date.unreadable", "a date is YYYY-MM-DD or DD/MM/YYYY")
+    try:
+        return date(int(year), int(month), int(number)).isoformat()
+    except ValueError as wrong:
+        raise BadCell("date.impossible", "no such day in the calendar") from wrong
+
+
+def birth_day(cell: str, today: date) -> str:
+    """A day somebody alive may be born on."""
+    found = day(cell)
+    if not "1900-01-01" <= found <= today.isoformat():
+        raise BadCell("date.out_of_range", "a birth date lies between 1900-01-01 and today")
+    return found
+
+
+def sex(cell: str) -> str:
+    """M, F or X."""
+    found = _SEXES.get(cell.strip().casefold())
+    if found is None:
+        raise BadCell("sex.unknown", "one of M, F, X")
+    return found
+
+
+def country(cell: str) -> str:
+    """ISO 3166-1 alpha-2, or the name of a neighbour in Italian."""
+    found = cell.strip()
+    if len(found) == 2 and found.isascii() and found.isalpha():
+        return found.upper()
+    if (known := _COUNTRIES.get(found.casefold())) is not None:
+        return known
+    raise BadCell("country.unknown", "two letters of ISO 3166, as IT")
+
+
+def language(cell: str) -> str:
+    """A language with an optional region: it, it-IT."""
+    match = _LANGUAGE.match(cell.strip())
+    if match is None:
+        raise BadCell("language.unknown", "a language code, as it or it-IT")
+    code, region = match.groups()
+    return f"{code.lower()}-{region.upper()}" if region else code.lower()
+
+
+def number(cell: str) -> str:
+    """A JSON number; a comma may stand for the decimal point, thousands are not grouped."""
+    try:
+        found = Decimal(cell.strip().replace(",", ".", 1))
+    except InvalidOperation as wrong:
+        raise BadCell("number.unreadable", "digits with at most one decimal point or comma") from wrong
+    if not found.is_finite() or not -30 <= found.adjusted() <= 30 or len(found.as_tuple().digits) > 30:
+        raise BadCell("number.out_of_range", "at most 30 digits")
+    if found == 0:
+        return "0"
+    shown = format(found, "f")
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def boolean(cell: str) -> str:
+    """`true` or `false`, from the usual words in English and Italian."""
+    found = cell.strip().casefold()
+    if found in _TRUE:
+        return "true"
+    if found in _FALSE:
+        return "false"
+    raise BadCell("boolean.unknown", "true or false")
+
+
+def enum(cell: str, values: tuple[str, ...]) -> str:
+    """One of the field's values, whatever the case it is written in."""
+    found = text(cell)
+    if found in values:
+        return found
+    for value in values:
+        if value.casefold() == found.casefold():
+            return value
+    raise BadCell("enum.unknown", f"one of {', '.join(values[:20])}")
+
+
+def json_text(value: str) -> str:
+    """A JSON string."""
+    return json.dumps(value, ensure_ascii=False)

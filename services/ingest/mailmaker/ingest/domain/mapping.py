@@ -1,0 +1,136 @@
+"""ingest.domain.mapping: which column of the file fills which field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mailmaker.ingest.domain.fields import KNOWN_HEADERS, REJECT_COLUMNS, Field, plain
+
+MOST_COLUMNS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFault:
+    """Why a header cannot be mapped: a pointer into the request, a stable code, and what to do."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class WrongColumns(ValueError):
+    """The header does not give what the list needs. Nothing is imported."""
+
+    def __init__(self, faults: Sequence[HeaderFault]) -> None:
+        super().__init__("; ".join(f.detail for f in faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Column `index` of the file fills `field`."""
+
+    index: int
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """How a file is read: its header, the columns that are used, and those that are passed over."""
+
+    header: tuple[str, ...]
+    targets: tuple[Target, ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(target.field.name for target in self.targets)
+
+
+def map_columns(
+    header: Sequence[str],
+    fields: Mapping[str, Field],
+    key: str,
+    wished: Mapping[str, str | None] | None = None,
+) -> ColumnMap:
+    """Maps by the client's own mapping where it names the column, else by the header's text.
+
+    A custom field wins over an alias of a standard one. Columns of a rejects file (`_line` ...) are passed over in
+    silence, others that nothing names are listed. Raises WrongColumns, naming every fault of the header (line 1).
+    """
+    faults = _shape_faults(header)
+    wishes, wish_faults = _wishes(header, fields, wished or {})
+    faults.extend(wish_faults)
+    targets: dict[str, Target] = {}
+    ignored: list[str] = []
+    for index, cell in enumerate(header):
+        name = wishes[index] if index in wishes else _named(cell, fields)
+        if name is None:
+            if plain(cell) not in REJECT_COLUMNS and cell.strip():
+                ignored.append(cell.strip())
+        elif name in targets:
+            first = header[targets[name].index]
+            faults.append(
+                HeaderFault(
+                    "/file",
+                    "columns.twice",
+                    f"line 1: columns {first.strip()!r} and {cell.strip()!r} both fill the field {name!r}",
+                )
+            )
+        else:
+            targets[name] = Target(index, fields[name])
+    if key not in targets and not faults:
+        faults.append(
+            HeaderFault(
+                "/file",
+                "columns.no_key",
+                f"line 1: no column fills the list's key field {key!r}; the header has: {_shown(header)}",
+            )
+        )
+    if faults:
+        raise WrongColumns(faults)
+    return ColumnMap(tuple(header), tuple(targets.values()), tuple(ignored))
+
+
+def _named(cell: str, fields: Mapping[str, Field]) -> str | None:
+    text = plain(cell)
+    return text if text in fields else KNOWN_HEADERS.get(text)
+
+
+def _shape_faults(header: Sequence[str]) -> list[HeaderFault]:
+    if len(header) > MOST_COLUMNS:
+        return [
+            HeaderFault("/file", "columns.too_many", f"line 1: {len(header)} columns; at most {MOST_COLUMNS}")
+        ]
+    return []
+
+
+def _wishes(
+    header: Sequence[str], fields: Mapping[str, Field], wished: Mapping[str, str | None]
+) -> tuple[dict[int, str | None], list[HeaderFault]]:
+    """The client's mapping by column index; a name of no column or of no field is a fault of the option."""
+    at = {cell.strip().casefold(): index for index, cell in reversed(list(enumerate(header)))}
+    found: dict[int, str | None] = {}
+    faults = []
+    for column, field in wished.items():
+        pointer = f"/options/mapping/{_escaped(column)}"
+        index = at.get(column.strip().casefold())
+        if index is None:
+            faults.append(
+                HeaderFault(pointer, "mapping.no_such_column", f"the file has no column {column!r}")
+            )
+        elif field is not None and field not in fields:
+            faults.append(HeaderFault(pointer, "mapping.no_such_field", f"the list has no field {field!r}"))
+        else:
+            found[index] = field
+    return found, faults
+
+
+def _escaped(name: str) -> str:
+    """A JSON pointer's reference token (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _shown(header: Sequence[str]) -> str:
+    return ", ".join(repr(cell.strip()[:40]) for cell in header[:12]) + (", ..." if len(header) > 12 else "")

@@ -1,0 +1,1 @@
+"""ingest.events: the bus doors."""

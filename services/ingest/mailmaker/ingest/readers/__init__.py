@@ -1,0 +1,1 @@
+"""ingest.readers: bytes to staged rows, in a process of their own."""

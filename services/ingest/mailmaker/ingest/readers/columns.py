@@ -1,0 +1,215 @@
+"""ingest.readers.columns: a column of raw cells to a column of COPY-ready text, a batch at a time.
+
+Speed rests on two things: texts that repeat are converted once (a bounded cache that dict look-ups fill), and texts
+that do not (addresses, numbers) are only looked at when a regular expression says that they are not plain already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+
+from mailmaker.ingest.domain import cells
+from mailmaker.ingest.domain.cells import BadCell
+from mailmaker.ingest.domain.fields import Field
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+MOST_CACHED = 30_000
+_NEEDS_QUOTES = re.compile(r'[",\r\n\\]').search
+# Each text this matches in at most 64 characters is its own canonical_address(): a test holds the two together.
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_+\-]++(?:\.[A-Za-z0-9_+\-]++)*+@(?:[a-z0-9]++(?:-[a-z0-9]++)*+\.)++[a-z]{2,20}"
+).fullmatch
+_PLAIN_LENGTH = 64
+
+Convert = Callable[[str], str]
+
+
+class Bad(str):
+    """Stands in a converted column for a cell that was refused: a string, so that columns stay columns of strings."""
+
+    __slots__ = ("code", "detail")
+    code: str
+    detail: str
+
+    @classmethod
+    def of(cls, wrong: BadCell) -> Bad:
+        bad = cls()
+        bad.code, bad.detail = wrong.code, wrong.detail
+        return bad
+
+
+class Column:
+    """One mapped column. After `convert`, `refused` says how many cells of that batch are Bad."""
+
+    def __init__(self, index: int, field: Field, one: Convert) -> None:
+        self.index = index
+        self.field = field
+        self.refused = 0
+        self._one = one
+
+    def convert(self, raw: Sequence[str]) -> list[str]:
+        """The batch's cells as the staged file writes them; empty ones are empty."""
+        self.refused = 0
+        return [self.cell(cell) if cell else "" for cell in raw]
+
+    def cell(self, raw: str) -> str:
+        """One cell, the slow way."""
+        if not raw.strip():
+            return ""
+        try:
+            return self._one(raw)
+        except BadCell as wrong:
+            self.refused += 1
+            return Bad.of(wrong)
+
+
+class Cached(Column):
+    """For texts that repeat. Refused cells are not kept, so that `refused` counts each."""
+
+    def __init__(self, index: int, field: Field, one: Convert) -> None:
+        super().__init__(index, field, one)
+        self._known = _Known(self.cell)
+
+    def convert(self, raw: Sequence[str]) -> list[str]:
+        self.refused = 0
+        if len(self._known) > MOST_CACHED:
+            self._known.clear()
+        return list(map(self._known.__getitem__, raw))
+
+
+class _Known(dict[str, str]):
+    def __init__(self, one: Convert) -> None:
+        super().__init__()
+        self._one = one
+
+    def __missing__(self, raw: str) -> str:
+        found = self._one(raw)
+        if type(found) is not Bad:
+            self[raw] = found
+        return found
+
+
+class Plain(Column):
+    """For texts that are mostly canonical as they stand: `is_plain` tells, `mend` sees only the others."""
+
+    def __init__(
+        self, index: int, field: Field, one: Convert, is_plain: Callable[[str], object], longest: int
+    ) -> None:
+        super().__init__(index, field, one)
+        self._is_plain = is_plain
+        self._longest = longest
+
+    def convert(self, raw: Sequence[str]) -> list[str]:
+        self.refused = 0
+        found = list(raw)
+        plain = self._is_plain
+        if max(map(len, found)) <= self._longest:
+            odd = [i for i, cell in enumerate(found) if not plain(cell)]
+        else:
+            odd = [i for i, cell in enumerate(found) if len(cell) > self._longest or not plain(cell)]
+        for i in odd:
+            found[i] = self.cell(found[i])
+        return found
+
+
+def quoted(text: str) -> str:
+    """A cell of COPY's CSV; empty means NULL there."""
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES(text) else text
+
+
+def column(index: int, field: Field, country: str, today: date) -> Column:
+    """The converter of a mapped column. A custom field's cells become members of the staged row's JSON object."""
+    if field.custom:
+        return Cached(index, field, _member(field, _converter(field, country, today)))
+    if field.kind == "email":
+        return Plain(index, field, _email, _PLAIN_EMAIL, _PLAIN_LENGTH)
+    if field.kind == "mobile":
+        return Plain(index, field, _mobile(country), _e164(country), 20)
+    if field.kind == "fkey":
+        return Plain(
+            index, field, lambda cell: quoted(cells.fkey(cell)), re.compile(r"[A-Za-z0-9_.\-]+").fullmatch, 64
+        )
+    one = _converter(field, country, today)
+    return Cached(index, field, lambda cell: quoted(one(cell)))
+
+
+def _converter(field: Field, country: str, today: date) -> Convert:
+    longest = cells.LONGEST_CUSTOM_TEXT if field.custom else cells.LONGEST_TEXT
+    table: dict[str, Convert] = {
+        "text": partial(cells.text, longest=longest),
+        "sex": cells.sex,
+        "date": cells.day,
+        "birth_date": partial(cells.birth_day, today=today),
+        "country": cells.country,
+        "language": cells.language,
+        "number": cells.number,
+        "boolean": cells.boolean,
+        "enum": partial(cells.enum, values=field.values),
+        "email": cells.email,
+        "mobile": partial(cells.mobile, country=country),
+        "fkey": cells.fkey,
+    }
+    return table[field.kind]
+
+
+def _member(field: Field, one: Convert) -> Convert:
+    """`"name":value` with its quotes doubled: a part of one quoted JSON cell."""
+    name = cells.json_text(field.name).replace('"', '""')
+    bare = field.kind in ("number", "boolean")
+
+    def member(cell: str) -> str:
+        found = one(cell)
+        return f"{name}:" + (found if bare else cells.json_text(found).replace('"', '""'))
+
+    return member
+
+
+def _email(cell: str) -> str:
+    """A domain in capitals is common in files of older systems, and costs no full look when the rest is plain."""
+    found = cell.strip()
+    local, at, domain = found.partition("@")
+    lowered = f"{local}{at}{domain.lower()}"
+    if len(lowered) <= _PLAIN_LENGTH and _PLAIN_EMAIL(lowered) and domain.isascii():
+        return lowered
+    return cells.email(found)
+
+
+def _national(country: str) -> tuple[str, str, str] | None:
+    """(+code, trunk prefix, pattern of mobile numbers) where the country alone has its calling code."""
+    about = PhoneMetadata.metadata_for_region(country, None)
+    if about is None or about.country_code is None or about.mobile is None:
+        return None
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(about.country_code, ())
+    # +39 is the Vatican's too, for land lines only.
+    if about.mobile.national_number_pattern is None or (len(regions) > 1 and country != "IT"):
+        return None
+    trunk = about.national_prefix if about.national_prefix == about.national_prefix_for_parsing else None
+    return f"+{about.country_code}", trunk or "", str(about.mobile.national_number_pattern)
+
+
+def _e164(country: str) -> Callable[[str], object]:
+    national = _national(country)
+    if national is None:
+        return lambda cell: None
+    return re.compile(rf"\{national[0]}(?:{national[2]})").fullmatch
+
+
+def _mobile(country: str) -> Convert:
+    """Separators and a missing prefix are mended by text where the result is surely the same; else by phonenumbers."""
+    national = _national(country)
+    if national is None:
+        return partial(cells.mobile, country=country)
+    code, trunk, pattern = national
+    known = re.compile(pattern, re.ASCII).fullmatch
+
+    def one(cell: str) -> str:
+        digits = cell.strip().replace(" ", "").replace("-", "").replace(".", "")
+        if digits.startswith("00"):
+            digits = "+" + digits[2:]
+        rest = digits[len(code) :] if digits.startswith(code) else digits.removeprefix(trunk)
+        return code + rest if known(rest) and digits.isascii() else cells.mobile(cell, country)
+
+    return one

@@ -1,0 +1,38 @@
+"""ingest.readers.keys: finds keys that come twice in a file, in 8 bytes a row."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+_PARTS = 64
+
+
+class Keys:
+    """Collects the hashes of all keys; equal hashes are candidates that a second look at the keys decides.
+
+    Python's string hash is keyed anew in each process, so nobody can make a file that collides.
+    """
+
+    def __init__(self) -> None:
+        self._parts = [array("q") for _ in range(_PARTS)]
+        self._append = [part.append for part in self._parts]
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Takes the keys of a batch, as they are compared."""
+        append = self._append
+        for number in map(hash, keys):
+            append[number & 63](number)
+
+    def repeated(self) -> set[int]:
+        """The hashes that came more than once. One part at a time is held as a set."""
+        found: set[int] = set()
+        for part in self._parts:
+            if len(set(part)) == len(part):
+                continue
+            seen: set[int] = set()
+            for number in part:
+                if number in seen:
+                    found.add(number)
+                seen.add(number)
+        return found

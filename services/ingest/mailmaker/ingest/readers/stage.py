@@ -1,0 +1,118 @@
+"""ingest.readers.stage: stages one file on disk: temporary files, fsync, then their names."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import IO
+
+from mailmaker.ingest.domain.mapping import WrongColumns
+from mailmaker.ingest.readers.columns import column
+from mailmaker.ingest.readers.faults import Unreadable
+from mailmaker.ingest.readers.job import Answer, Job
+from mailmaker.ingest.readers.opening import Wishes, look
+from mailmaker.ingest.readers.records import Records
+from mailmaker.ingest.readers.staging import Staging, without_repeats
+
+_BUFFER = 1 << 20
+_REPORT_EVERY = 0.25
+
+
+def stage(job: Job, tell: Callable[[Answer], None]) -> Answer:
+    """Reads the upload, writes the staged file and the rejects file. `tell` hears of progress a few times a second.
+
+    Both files get their names only when they are whole and on disk; a file that cannot be read leaves neither.
+    """
+    made = [Path(f"{path}.{os.getpid()}") for path in (job.staged, job.rejects)]
+    try:
+        answer = _staged(job, made[0], made[1], tell)
+        for temporary, path in zip(made, (job.staged, job.rejects), strict=True):
+            os.replace(temporary, path)
+            _sync_directory(Path(path).parent)
+        return answer
+    except Unreadable as wrong:
+        return Answer(code=wrong.code, detail=wrong.detail)
+    except WrongColumns as wrong:
+        return Answer(code=wrong.faults[0].code, detail=str(wrong))
+    finally:
+        for temporary in made:
+            temporary.unlink(missing_ok=True)
+
+
+def _staged(job: Job, staged: Path, rejects: Path, tell: Callable[[Answer], None]) -> Answer:
+    today = date.fromisoformat(job.today)
+    with (
+        open(job.upload, "rb") as upload,
+        open(staged, "w+", encoding="utf-8", newline="", buffering=_BUFFER) as good,
+        open(rejects, "w", encoding="utf-8", newline="", buffering=_BUFFER) as bad,
+    ):
+        wishes = Wishes(job.key, job.custom, job.mapping, job.encoding, job.delimiter)
+        opening = look(upload, wishes, job.not_utf8_at)
+        columns = [
+            column(target.index, target.field, job.country, today) for target in opening.mapped.targets
+        ]
+        staging = Staging(columns, opening.mapped, job.key, good, bad)
+        rows, rejected, repeated = staging.run(
+            Records(upload, opening.charset, opening.dialect), _paced(tell)
+        )
+        _check_rows(rows, job.expected_rows)
+        duplicate = _dropped(good, staged, repeated) if repeated else 0
+        for file in (good, bad):
+            file.flush()
+            os.fsync(file.fileno())
+    return Answer(
+        rows=rows,
+        done=True,
+        staged=rows - rejected - duplicate,
+        rejected=rejected,
+        duplicate=duplicate,
+        encoding=opening.charset.codec,
+        delimiter=opening.dialect.delimiter,
+        fields=opening.mapped.fields,
+        ignored=opening.mapped.ignored,
+    )
+
+
+def _check_rows(rows: int, expected: int | None) -> None:
+    if rows == 0:
+        raise Unreadable("file.no_rows", "the file has a header and no rows")
+    if expected is not None and rows != expected:
+        raise Unreadable("file.row_count", f"{rows} rows where {expected} were announced: is the file cut?")
+
+
+def _dropped(good: IO[str], path: Path, repeated: set[int]) -> int:
+    """Rewrites the staged file without the later rows of repeated keys."""
+    good.flush()
+    rest = path.with_name(path.name + ".once")
+    with (
+        open(path, encoding="utf-8", newline="\n", buffering=_BUFFER) as source,
+        open(rest, "w", encoding="utf-8", newline="", buffering=_BUFFER) as target,
+    ):
+        dropped = without_repeats(source, target, repeated)
+        target.flush()
+        os.fsync(target.fileno())
+    os.replace(rest, path)
+    return dropped
+
+
+def _paced(tell: Callable[[Answer], None]) -> Callable[[int], None]:
+    last = time.monotonic()
+
+    def report(rows: int) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last >= _REPORT_EVERY:
+            last = now
+            tell(Answer(rows=rows))
+
+    return report
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

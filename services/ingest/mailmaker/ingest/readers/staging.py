@@ -1,0 +1,180 @@
+"""ingest.readers.staging: one file read, checked and written as a staged file and a rejects file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import compress, repeat
+from typing import IO
+
+from mailmaker.ingest.domain.fields import REJECT_COLUMNS, STAGED_COLUMNS, plain
+from mailmaker.ingest.domain.mapping import ColumnMap
+from mailmaker.ingest.readers.columns import Bad, Column
+from mailmaker.ingest.readers.faults import Unreadable
+from mailmaker.ingest.readers.keys import Keys
+from mailmaker.ingest.readers.records import Batch, Records
+
+_ROW_LIMIT = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The counts of a staged file: rows = staged + rejected + duplicate."""
+
+    rows: int
+    staged: int
+    rejected: int
+    duplicate: int
+
+
+class Staging:
+    """Reads batches, writes lines. One instance a file."""
+
+    def __init__(
+        self, columns: Sequence[Column], mapped: ColumnMap, key: str, staged: IO[str], rejects: IO[str]
+    ) -> None:
+        self._columns = columns
+        self._width = len(mapped.header)
+        self._key = key
+        self._staged = staged
+        self._original = [i for i, cell in enumerate(mapped.header) if plain(cell) not in REJECT_COLUMNS]
+        self._rejects = csv.writer(rejects, lineterminator="\r\n")
+        self._rejects.writerow([*(mapped.header[i] for i in self._original), *REJECT_COLUMNS])
+        self._keys = Keys()
+        self._rows = 0
+        self._rejected = 0
+        self._layout = _layout({c.field.name for c in columns if not c.field.custom})
+
+    def run(self, records: Records, report: Callable[[int], None]) -> tuple[int, int, set[int]]:
+        """Stages every batch; `report` hears the rows so far. Returns rows, rejected, and hashes of repeated keys."""
+        header = True
+        for batch in records:
+            lines, rows = (batch.lines[1:], batch.rows[1:]) if header else (batch.lines, batch.rows)
+            header = False
+            if rows:
+                self._batch(Batch(lines, rows, batch.done))
+                report(self._rows)
+            if self._rows > _ROW_LIMIT:
+                raise Unreadable("file.too_many_rows", f"more than {_ROW_LIMIT} rows")
+        return self._rows, self._rejected, self._keys.repeated()
+
+    def _batch(self, batch: Batch) -> None:
+        lines, rows = batch.lines, batch.rows
+        self._rows += len(rows)
+        if set(map(len, rows)) != {self._width}:
+            lines, rows = self._squared(lines, rows)
+            if not rows:
+                return
+        raw = list(zip(*rows, strict=True))
+        made = [column.convert(raw[column.index]) for column in self._columns]
+        at = next(i for i, column in enumerate(self._columns) if column.field.name == self._key)
+        if any(column.refused for column in self._columns) or "" in made[at]:
+            keep = self._sorted_out(lines, rows, made, at)
+            lines = list(compress(lines, keep))
+            made = [list(compress(cells, keep)) for cells in made]
+        if lines:
+            self._write(lines, made, made[at])
+
+    def _squared(self, lines: Sequence[int], rows: list[list[str]]) -> tuple[Sequence[int], list[list[str]]]:
+        """Rows of the header's width. Empty cells past it are a trailing delimiter; any other difference is an error."""
+        width = self._width
+        kept_lines: list[int] = []
+        kept: list[list[str]] = []
+        for line, row in zip(lines, rows, strict=True):
+            if len(row) > width and not any(row[width:]):
+                row = row[:width]
+            if len(row) == width:
+                kept_lines.append(line)
+                kept.append(row)
+            else:
+                self._reject(line, row, "", "row.width", f"{len(row)} cells where the header has {width}")
+        return kept_lines, kept
+
+    def _sorted_out(
+        self, lines: Sequence[int], rows: list[list[str]], made: list[list[str]], key_at: int
+    ) -> list[bool]:
+        keep = []
+        for i, line in enumerate(lines):
+            faults = [
+                (column.field.name, bad.code, bad.detail)
+                for column, cells in zip(self._columns, made, strict=True)
+                if type(bad := cells[i]) is Bad
+            ]
+            if not faults and not made[key_at][i]:
+                faults = [(self._key, "key.missing", "the list's key is empty")]
+            keep.append(not faults)
+            if faults:
+                field, code, detail = faults[0]
+                message = (
+                    detail if len(faults) == 1 else "; ".join(f"{name}: {why}" for name, _, why in faults)
+                )
+                self._reject(line, rows[i], field, code, message)
+        return keep
+
+    def _reject(self, line: int, row: Sequence[str], field: str, code: str, message: str) -> None:
+        """The row as it came, then why. Cells past the header's width join the last one: nothing is lost."""
+        cells = [row[i] if i < len(row) else "" for i in self._original]
+        if len(row) > self._width and cells:
+            cells[-1] = " | ".join([cells[-1], *row[self._width :]])
+        self._rejects.writerow([*cells, line, field, code, message])
+        self._rejected += 1
+
+    def _write(self, lines: Sequence[int], made: list[list[str]], keys: list[str]) -> None:
+        """Joins columns to lines; columns that the file does not have are one constant between its neighbours."""
+        if self._key == "email":
+            keys = list(map(str.casefold, keys))
+        self._keys.add(keys)
+        ready: dict[str, Iterable[str]] = {"line": map(str, lines), "key_text": keys}
+        members = []
+        for column, cells in zip(self._columns, made, strict=True):
+            if column.field.custom:
+                members.append(cells)
+            else:
+                ready[column.field.name] = cells
+        ready["custom"] = map(_object, *members) if members else repeat("")
+        cut = [ready[part] if part in ready else repeat(part) for part in self._layout]
+        self._staged.write("\n".join(map(",".join, zip(*cut, strict=False))) + "\n")
+
+
+def _layout(present: set[str]) -> list[str]:
+    """The staged columns in order; a run of n absent ones is a text of n - 1 commas."""
+    parts: list[str] = []
+    for name in STAGED_COLUMNS:
+        if name in present or name in ("line", "key_text", "custom"):
+            parts.append(name)
+        elif parts and not parts[-1].strip(","):
+            parts[-1] += ","
+        else:
+            parts.append("")
+    return parts
+
+
+def _object(*members: str) -> str:
+    inner = ",".join(filter(None, members))
+    return f'"{{{inner}}}"' if inner else ""
+
+
+def without_repeats(staged: IO[str], target: IO[str], repeated: set[int]) -> int:
+    """Copies a staged file without the later rows of each key: the first row of a key wins. Returns how many left."""
+    seen: set[str] = set()
+    dropped = 0
+    for row in staged:
+        key = _key_of(row)
+        if hash(key) in repeated:
+            if key in seen:
+                dropped += 1
+                continue
+            seen.add(key)
+        target.write(row)
+    return dropped
+
+
+def _key_of(row: str) -> str:
+    """The second cell as it is written; a staged row is one line, whatever its cells hold."""
+    rest = row[row.index(",") + 1 :]
+    if not rest.startswith('"'):
+        return rest[: rest.index(",")]
+    cell: str = next(csv.reader(io.StringIO(rest)))[0]
+    return '"' + cell.replace('"', '""') + '"'

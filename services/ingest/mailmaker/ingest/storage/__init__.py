@@ -1,0 +1,1 @@
+"""ingest.storage: rows in PostgreSQL and files on disk."""
