@@ -21,6 +21,7 @@ _COLUMNS = "account_id, id, name, state, selector, public_key, found, created_at
 _ONE = f"SELECT {_COLUMNS} FROM domains WHERE account_id = $1 AND id = $2"
 _NAMED = f"SELECT {_COLUMNS} FROM domains WHERE account_id = $1 AND name = $2"
 _PAGE = f"SELECT {_COLUMNS} FROM domains WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+_IN_ZONE = f"SELECT {_COLUMNS} FROM domains WHERE name = $1 OR right(name, length($1) + 1) = '.' || $1"
 _CHECKED = f"""
 UPDATE domains SET found = $3::jsonb, checked_at = $4, state = $5,
        verified_at = CASE WHEN $5 = 'verified' THEN coalesce(verified_at, $4) ELSE verified_at END
@@ -62,6 +63,11 @@ async def named(tx: Transaction, account_id: UUID, name: str) -> Domain | None:
 async def page(tx: Transaction, account_id: UUID, after: UUID, limit: int) -> list[Domain]:
     """Domains in the order they were added."""
     return [_domain(row) for row in await tx.driver.fetch(_PAGE, account_id, after, limit)]
+
+
+async def in_zone(tx: Transaction, zone: str) -> list[Domain]:
+    """Every account's domains at or under a zone: for the resolver of one machine's demo zone."""
+    return [_domain(row) for row in await tx.driver.fetch(_IN_ZONE, zone)]
 
 
 async def checked(
