@@ -1,0 +1,1 @@
+"""common.bus: facts on the road: bus, outbox, courier, inbox, hand-over."""
