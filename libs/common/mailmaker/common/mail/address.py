@@ -59,8 +59,10 @@ def canonical_address(text: str) -> str:
     if "." not in domain or domain.rpartition(".")[2].isdigit():
         raise InvalidAddress("address.domain", "not a domain name")
     local = found.ascii_local_part or found.local_part
-    if len(local) + 1 + len(domain) > 254:
-        raise InvalidAddress("address.long", "longer than 254 octets (RFC 5321 section 4.5.3.1.3)")
+    if len(local) > 64 or len(local) + 1 + len(domain) > 254:
+        raise InvalidAddress(
+            "address.long", "local part over 64 or address over 254 octets (RFC 5321 section 4.5.3.1)"
+        )
     return f"{local}@{domain}"
 
 

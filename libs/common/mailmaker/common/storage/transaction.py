@@ -85,11 +85,14 @@ class Transaction:
         self._call: Call | None = None
         self._verb = ""
         self._subject = ""
-        self._first: str | None = None
+        self._first: object | None = None
 
     @property
     def driver(self) -> asyncpg.Connection:
-        """The asyncpg connection inside this transaction: for COPY and for the hot paths' prepared statements."""
+        """The asyncpg connection inside this transaction: for COPY and for the hot paths' prepared statements.
+
+        The pool's codec gives json and jsonb columns as Python objects, and takes them as JSON text.
+        """
         return self._driver
 
     async def execute(self, statement: Executable, params: Params = None) -> CursorResult[Any]:
@@ -131,7 +134,7 @@ class Transaction:
 
     def replayed(self, model: type[Model]) -> Model | None:
         """The first answer of this call's Idempotency-Key; secrets in it are null."""
-        return None if self._first is None else model.model_validate_json(self._first)
+        return None if self._first is None else model.model_validate(self._first)
 
     def subject(self, name: object) -> None:
         """What the audit line is about: an id, never an address."""

@@ -100,7 +100,7 @@ STATEMENTS = (
     # Platform-wide: where in suppression's feed this house stands, and since when it may vouch for it.
     """
     CREATE TABLE feed_position (
-        only         boolean PRIMARY KEY DEFAULT true CHECK (only),
+        singleton    boolean PRIMARY KEY DEFAULT true CHECK (singleton),
         number       bigint NOT NULL,
         confirmed_at timestamptz NOT NULL
     )
