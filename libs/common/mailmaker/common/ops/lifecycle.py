@@ -76,13 +76,15 @@ async def run_houses(chosen: Sequence[House], environ: Mapping[str, str], bus: B
         loop.add_signal_handler(name, stop.set)
     shared = load_shared(environ, house_names())
     async with contextlib.AsyncExitStack() as life:
-        servers = []
+        built = []
         for house in chosen:
             settings = load(house.settings, environ, f"{PREFIX}{house.name.upper()}_")
-            running = await house.build(settings, shared, bus)
-            servers.append(await life.enter_async_context(alive(running, settings)))
-        await bus.start()
+            built.append((await house.build(settings, shared, bus), settings))
+        # Building declares every consumer: only then may records flow. The road outlives those who use it.
         life.push_async_callback(bus.stop)
+        await bus.start()
+        for running, settings in built:
+            await life.enter_async_context(alive(running, settings))
         await stop.wait()
 
 
