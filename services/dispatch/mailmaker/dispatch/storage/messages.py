@@ -17,12 +17,9 @@ _COLUMNS = (
 )
 _ONE = f"SELECT {_COLUMNS} FROM messages WHERE account_id = $1 AND contact_id = $2 AND mailing_id = $3"
 _OF_MAILING = f"""
-SELECT {_COLUMNS} FROM messages WHERE account_id = $1 AND mailing_id = $2 AND state = $3 AND id > $4
- ORDER BY id LIMIT $5
-"""
-_ANY_STATE = f"""
-SELECT {_COLUMNS} FROM messages WHERE account_id = $1 AND mailing_id = $2 AND (state, id) > ($3, $4)
- ORDER BY state, id LIMIT $5
+SELECT {_COLUMNS} FROM messages
+ WHERE account_id = $1 AND mailing_id = $2 AND state = ANY($3) AND (state, id) > ($4, $5)
+ ORDER BY state, id LIMIT $6
 """
 _OF_CONTACT = f"""
 SELECT {_COLUMNS} FROM messages WHERE account_id = $1 AND contact_id = $2 AND mailing_id > $3
@@ -65,11 +62,8 @@ async def one(tx: Transaction, account_id: UUID, mailing_id: UUID, contact_id: U
 async def of_mailing(
     tx: Transaction, account_id: UUID, mailing_id: UUID, states: Sequence[str], after: tuple[str, UUID], limit: int
 ) -> list[Message]:
-    """A page of a mailing's messages: of one state by id, or of all by state and id."""
-    if len(states) == 1:
-        rows = await tx.driver.fetch(_OF_MAILING, account_id, mailing_id, states[0], after[1], limit)
-    else:
-        rows = await tx.driver.fetch(_ANY_STATE, account_id, mailing_id, after[0], after[1], limit)
+    """A page of a mailing's messages in some states, by state and id."""
+    rows = await tx.driver.fetch(_OF_MAILING, account_id, mailing_id, list(states), after[0], after[1], limit)
     return [_message(row) for row in rows]
 
 
