@@ -1,0 +1,1 @@
+"""fbl.actions: one promise a file; the only rooms that open transactions."""

@@ -1,0 +1,1 @@
+"""fbl.api: HTTP doors."""

@@ -1,0 +1,1 @@
+"""fbl.domain: what a report is and what follows from it; pure."""

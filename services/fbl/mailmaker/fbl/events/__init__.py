@@ -1,0 +1,1 @@
+"""fbl.events: bus doors; this house hears no topic."""

@@ -1,0 +1,1 @@
+"""fbl.inbound: the SMTP door."""

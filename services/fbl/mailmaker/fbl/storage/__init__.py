@@ -1,0 +1,1 @@
+"""fbl.storage: raw mails and reports in PostgreSQL."""
