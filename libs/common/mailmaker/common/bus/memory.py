@@ -22,8 +22,8 @@ CLOSE_GRACE = 5.0
 class MemoryBus:
     """One object for all houses of a process."""
 
-    def __init__(self, *, publish_timeout: float = PUBLISH_TIMEOUT) -> None:
-        self._timeout = publish_timeout
+    def __init__(self, *, publish_timeout: float = PUBLISH_TIMEOUT, close_grace: float = CLOSE_GRACE) -> None:
+        self._timeout, self._grace = publish_timeout, close_grace
         self._consumers: dict[str, _Consumer] = {}
         self._running = False
 
@@ -37,7 +37,7 @@ class MemoryBus:
                 await member.close()
 
     def expect(self, consumer: str, topics: Sequence[str]) -> None:
-        known = self._consumers.setdefault(consumer, _Consumer(consumer))
+        known = self._consumers.setdefault(consumer, _Consumer(self._grace))
         known.topics |= set(topics)
 
     async def publish(self, records: Sequence[Record]) -> None:
@@ -90,8 +90,8 @@ class _Member:
 class _Consumer:
     """One consumer: its members, and the records on their way to them."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, grace: float) -> None:
+        self._grace = grace
         self.topics: set[str] = set()
         self.members: list[_Member] = []
         self._term = 0
@@ -132,7 +132,7 @@ class _Consumer:
         self._term += 1
         self.members.remove(member)
         if member.busy:
-            _, late = await asyncio.wait(tuple(member.busy), timeout=CLOSE_GRACE)
+            _, late = await asyncio.wait(tuple(member.busy), timeout=self._grace)
             for task in late:
                 task.cancel()
         if not self.members:
