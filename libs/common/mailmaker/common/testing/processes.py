@@ -1,5 +1,6 @@
 """common.testing.processes: looks at processes and waits for conditions, never for time."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,14 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.02)
+
+
+async def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    """`wait_until` for coroutines: the event loop goes on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:
