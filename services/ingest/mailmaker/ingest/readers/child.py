@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import threading
+import traceback
 
 from mailmaker.ingest.readers.job import Answer, Job
 from mailmaker.ingest.readers.stage import stage
@@ -26,7 +27,13 @@ def main() -> None:
     os.nice(1)
     # Batches are trees of strings without cycles: reference counts free them, the collector would only walk them.
     gc.disable()
-    _tell(stage(job, _tell))
+    try:
+        answer = stage(job, _tell)
+    except Exception as wrong:
+        # Where and what kind, never the message: it may hold a cell of the file.
+        print(type(wrong).__name__, *traceback.format_tb(wrong.__traceback__), sep="\n", file=sys.stderr)
+        os._exit(_CRASHED)
+    _tell(answer)
 
 
 def _tell(answer: Answer) -> None:

@@ -1,0 +1,97 @@
+"""ingest.actions.views: an import as clients see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mailmaker.ingest.domain.imports import COUNTS, Import
+from pydantic import BaseModel, Field
+
+
+class ErrorView(BaseModel):
+    """Why an import ended without being applied, or waits."""
+
+    code: str
+    detail: str
+
+
+class CountsView(BaseModel):
+    """rows = created + updated + unchanged + protected + rejected + duplicate; `removed` stands beside the sum."""
+
+    rows: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    protected: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+
+
+class ProgressView(BaseModel):
+    """Rows of the step that `state` names. `total` is an estimate until the file has been read."""
+
+    done: int
+    total: int
+
+
+class FileView(BaseModel):
+    """The file as it came, and how it was read."""
+
+    name: str
+    size: int
+    sha256: str
+    encoding: str | None
+    delimiter: str | None
+    fields: list[str] = Field(description="Fields that a column fills.")
+    ignored: list[str] = Field(description="Columns that nothing names; they were passed over.")
+
+
+class ImportView(BaseModel):
+    """An import."""
+
+    id: UUID
+    list: UUID
+    mode: str
+    state: str
+    error: ErrorView | None
+    counts: CountsView
+    progress: ProgressView
+    plan_url: str | None
+    rejects_url: str | None
+    file: FileView
+    options: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+def view(of: Import) -> ImportView:
+    """What the API shows of an import."""
+    error = ErrorView(code=of.error_code, detail=of.error_detail or "") if of.error_code else None
+    counts = CountsView(**{name: of.counts.get(name, 0) for name in COUNTS})
+    read = of.reading
+    return ImportView(
+        id=of.id,
+        list=of.options.list_id,
+        mode=of.options.mode,
+        state=of.state,
+        error=error,
+        counts=counts,
+        progress=ProgressView(done=of.done, total=max(of.total, of.done)),
+        plan_url=f"/v1/plans/{of.id}" if of.has_rejects else None,
+        rejects_url=f"/v1/imports/{of.id}/rejects" if of.has_rejects else None,
+        file=FileView(
+            name=of.upload.name,
+            size=of.upload.size,
+            sha256=of.upload.sha256.hex(),
+            encoding=read.encoding or None,
+            delimiter=read.delimiter or None,
+            fields=list(read.fields),
+            ignored=list(read.ignored),
+        ),
+        options=of.options.as_json(),
+        created_at=of.created_at,
+        updated_at=of.updated_at,
+    )

@@ -1,0 +1,44 @@
+"""ingest.api.internal: contacts' doors: pull the staged rows, tell how the import goes on."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
+from mailmaker.common.contracts.internal import ImportProgress
+from mailmaker.common.web.auth import internal_only
+from mailmaker.common.web.problem import Fault
+from mailmaker.ingest.actions.progress import hear_progress
+from mailmaker.ingest.actions.show import staged_file
+from mailmaker.ingest.api.state import house_of
+from mailmaker.ingest.errors import BadOptions
+from mailmaker.ingest.storage.files import read
+from pydantic import BaseModel
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(internal_only)])
+
+
+class StateAnswer(BaseModel):
+    """The state that stands after a word of contacts."""
+
+    state: str
+
+
+@router.get("/internal/imports/{import_id}/staged")
+async def staged(request: Request, import_id: UUID) -> StreamingResponse:
+    """The good rows, one a key, as CSV for COPY; columns as in domain.fields.STAGED_COLUMNS."""
+    house = house_of(request)
+    path = await staged_file(house.db, house.files, import_id)
+    headers = {"content-length": str(path.stat().st_size)}
+    return StreamingResponse(read(path), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.post("/internal/imports/{import_id}/progress")
+async def progress(request: Request, import_id: UUID, word: ImportProgress) -> StateAnswer:
+    """contacts' word. Repeats and late words change nothing."""
+    if word.import_id != import_id:
+        fault = Fault("/import_id", "import_id.other", "must be the path's")
+        raise BadOptions("the body is about another import", faults=[fault])
+    house = house_of(request)
+    return StateAnswer(state=await hear_progress(house.db, house.files, word))

@@ -1,0 +1,88 @@
+"""ingest.errors: what this house says no with.
+
+Problem
+|-- NotFound 404
+|   |-- UnknownImport        import.unknown
+|   |-- UnknownList          list.unknown: faults name /options/list
+|   |-- NoRejects            rejects.none: the file has not been read yet
+|-- Invalid 422
+|   |-- BadUpload            upload.invalid: not multipart, a part missing, options that are not JSON
+|   |-- BadOptions           options.invalid: faults name /options/...
+|   |-- NotAvailable         not_available: the interface names it, this release does not do it yet
+|   |-- BadFile              the reader's code (file.empty, encoding.unknown, columns.no_key ...): faults name /file
+|-- UploadTooLarge 413       upload.too_large
+|-- Conflict 409
+|   |-- WrongState           import.state: the import is not in a state that allows the verb
+|-- Unavailable 503 (temporary)
+    |-- NoRoom 507           upload.no_room: the disk is full; nothing was kept
+"""
+
+from __future__ import annotations
+
+from mailmaker.common.web.problem import Conflict, Invalid, NotFound, Problem, Unavailable
+
+
+class UnknownImport(NotFound):
+    """No such import in this account."""
+
+    code = "import.unknown"
+
+
+class UnknownList(NotFound):
+    """No such list in this account."""
+
+    code = "list.unknown"
+
+
+class NoRejects(NotFound):
+    """Row errors are known once the file has been read."""
+
+    code = "rejects.none"
+
+
+class BadUpload(Invalid):
+    """The request is not the multipart form that this door takes."""
+
+    code = "upload.invalid"
+
+
+class BadOptions(Invalid):
+    """The options cannot be understood."""
+
+    code = "options.invalid"
+
+
+class NotAvailable(Invalid):
+    """Something the interface names and this release does not do yet."""
+
+    code = "not_available"
+    title = "Not available yet"
+
+
+class BadFile(Invalid):
+    """The file cannot be imported as it is. Nothing of it was taken."""
+
+    code = "file.unreadable"
+    title = "The file cannot be imported"
+
+
+class UploadTooLarge(Problem):
+    """The file is larger than this house takes."""
+
+    code = "upload.too_large"
+    status = 413
+    title = "The upload is too large"
+
+
+class WrongState(Conflict):
+    """The import is not in a state that allows the verb."""
+
+    code = "import.state"
+
+
+class NoRoom(Unavailable):
+    """The disk that keeps uploads is full."""
+
+    code = "upload.no_room"
+    status = 507
+    title = "There is no room for the upload"

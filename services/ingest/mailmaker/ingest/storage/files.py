@@ -1,0 +1,129 @@
+"""ingest.storage.files: uploads, staged files and rejects on disk, by the import's id, never by a client's name."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+from mailmaker.ingest.errors import NoRoom
+
+_KINDS = ("incoming", "uploads", "staged", "rejects")
+_CHUNK = 1 << 20
+_SYNC_EVERY = 32 << 20
+_ABANDONED = 24 * 3600.0
+
+
+class Files:
+    """The directory. A resource: `open` makes its rooms and sweeps what broken uploads left."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def open(self) -> None:
+        await asyncio.to_thread(self._prepare)
+
+    async def close(self) -> None:
+        """Holds nothing open."""
+
+    def upload(self, import_id: UUID) -> Path:
+        return self._root / "uploads" / str(import_id)
+
+    def staged(self, import_id: UUID) -> Path:
+        return self._root / "staged" / str(import_id)
+
+    def rejects(self, import_id: UUID) -> Path:
+        return self._root / "rejects" / str(import_id)
+
+    def incoming(self, import_id: UUID) -> Incoming:
+        """A new upload. Nothing has its name until it is whole and on disk."""
+        return Incoming(self._root / "incoming" / str(import_id), self.upload(import_id))
+
+    async def forget(self, import_id: UUID) -> None:
+        """Removes what was made of an import that will not be applied."""
+        for path in (self.upload(import_id), self.staged(import_id)):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    def _prepare(self) -> None:
+        for kind in _KINDS:
+            (self._root / kind).mkdir(mode=0o700, parents=True, exist_ok=True)
+        oldest = time.time() - _ABANDONED
+        for path in (self._root / "incoming").iterdir():
+            if path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+
+
+class Incoming:
+    """One upload on its way in: write its chunks in order, then `keep` or `discard`. Runs in worker threads."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self._path = path
+        self._target = target
+        self._file: BinaryIO | None = None
+        self._unsynced = 0
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    def write(self, data: bytes) -> None:
+        """Appends. Synced now and then, so that `sync` at the end has little left to wait for."""
+        try:
+            if self._file is None:
+                self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115  # closed by sync or discard
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+            self._unsynced += len(data)
+            if self._unsynced >= _SYNC_EVERY:
+                os.fdatasync(self._file.fileno())
+                self._unsynced = 0
+        except OSError as wrong:
+            raise _named(wrong) from wrong
+
+    def sync(self) -> None:
+        """On disk, whole, still without its name."""
+        if self._file is None:
+            self.write(b"")
+        assert self._file is not None
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as wrong:
+            raise _named(wrong) from wrong
+        self._file.close()
+
+    def keep(self) -> None:
+        """Gives it its name, durably."""
+        os.replace(self._path, self._target)
+        for folder in (self._target.parent, self._path.parent):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def discard(self) -> None:
+        """Forgets it, kept or not yet kept."""
+        if self._file is not None:
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+        self._target.unlink(missing_ok=True)
+
+
+async def read(path: Path) -> AsyncIterator[bytes]:
+    """The bytes of a file, with the reader's back-pressure."""
+    file = await asyncio.to_thread(open, path, "rb", 0)
+    try:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk
+    finally:
+        file.close()
+
+
+def _named(wrong: OSError) -> Exception:
+    return NoRoom("the disk is full") if wrong.errno in (errno.ENOSPC, errno.EDQUOT) else wrong
