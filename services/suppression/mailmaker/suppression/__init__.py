@@ -1,0 +1,1 @@
+"""suppression: the append-only ledger of every "no", and its feed."""

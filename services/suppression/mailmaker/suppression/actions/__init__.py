@@ -1,0 +1,1 @@
+"""suppression.actions: one promise each; the only place that opens a transaction."""

@@ -1,0 +1,103 @@
+"""suppression.actions.record: puts "no"s of one account in the ledger, in force, on the feed and on the bus: one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from mailmaker.common.contracts.suppressions import AddressReleased, AddressSuppressed
+from mailmaker.common.storage.transaction import Transaction
+from mailmaker.suppression.domain.decide import New, Repeat, decide
+from mailmaker.suppression.domain.no import No
+from mailmaker.suppression.storage import feed, ledger
+from mailmaker.suppression.storage.feed import Line
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a "no" is in the ledger. `repeated`: it had been said before, by this entry."""
+
+    entry: UUID
+    repeated: bool
+
+
+async def record(tx: Transaction, nos: Sequence[No]) -> list[Outcome]:
+    """Records them in the caller's transaction, one outcome each, in order. Nothing may be written after but the outbox."""
+    outcomes, lines = await write_down(tx, nos)
+    await publish(tx, lines)
+    return outcomes
+
+
+async def write_down(tx: Transaction, nos: Sequence[No]) -> tuple[list[Outcome], list[Line]]:
+    """Ledger and state. The lines are for `publish`, which must end the same transaction."""
+    subjects = [subject for no in nos for subject in no.subjects]
+    await ledger.lock_subjects(tx, subjects)
+    decisions = decide(
+        nos, await ledger.in_force(tx, subjects), await ledger.recorded(tx, [no.id for no in nos])
+    )
+    new = [d for d in decisions if isinstance(d, New)]
+    repeats = [d for d in decisions if isinstance(d, Repeat) and not d.again]
+    recorded_at = await ledger.append(tx, new) if new else {}
+    repeated_at = await ledger.repeat(tx, repeats) if repeats else {}
+    lines = [_line(d.no, d.no.id, d.no.subjects, recorded_at[d.no.id]) for d in new]
+    for again in repeats:
+        if again.missing:
+            await ledger.join(tx, again.first, again.missing, again.no.list_id)
+            lines.append(_line(again.no, again.first, again.missing, repeated_at[again.no.id], later=True))
+    outcomes = [
+        Outcome(d.no.id, repeated=False) if isinstance(d, New) else Outcome(d.first, repeated=True)
+        for d in decisions
+    ]
+    return outcomes, lines
+
+
+async def publish(tx: Transaction, lines: Sequence[Line]) -> None:
+    """Numbers the lines and stages their events: the end of every transaction that changes what is in force."""
+    for number, line in zip(await feed.number(tx, lines), lines, strict=True):
+        for subject in line.subjects:
+            tx.stage(_event(tx.account_id, number, line, subject))
+
+
+def _line(no: No, entry: UUID, subjects: tuple[bytes, ...], at: datetime, *, later: bool = False) -> Line:
+    return Line(
+        entry,
+        no.channel,
+        no.scope,
+        None if no.scope == "account" else no.list_id,
+        subjects,
+        no.contact_id,
+        no.reason,
+        no.door,
+        no.received_at,
+        at,
+        later=later,
+    )
+
+
+def _event(account_id: UUID, number: int, line: Line, subject: bytes) -> AddressSuppressed | AddressReleased:
+    if line.released:
+        return AddressReleased(
+            account_id=account_id,
+            occurred_at=line.recorded_at,
+            suppression_id=line.suppression_id,
+            channel=line.channel,
+            scope=line.scope,
+            list_id=line.list_id,
+            subject=subject.hex(),
+            version=number,
+        )
+    return AddressSuppressed(
+        account_id=account_id,
+        occurred_at=line.recorded_at,
+        suppression_id=line.suppression_id,
+        channel=line.channel,
+        scope=line.scope,
+        list_id=line.list_id,
+        subject=subject.hex(),
+        version=number,
+        reason=line.reason,
+        door=line.door,
+        recorded_at=line.recorded_at,
+    )

@@ -1,0 +1,1 @@
+"""suppression.api: HTTP doors: parse, authorise, call one action, shape the answer."""

@@ -1,0 +1,1 @@
+"""suppression.domain: what a "no" is and what it means; pure."""

@@ -1,0 +1,1 @@
+"""suppression.events: bus doors: what this house hears."""

@@ -1,0 +1,1 @@
+"""suppression.storage: the ledger, its state and the feed in PostgreSQL."""
