@@ -3,7 +3,14 @@ migration in each house, or a `tables_v2` beside this."""
 
 from __future__ import annotations
 
-from alembic.operations import Operations
+from typing import Protocol
+
+
+class Operations(Protocol):
+    """What is needed of `alembic.op`."""
+
+    def execute(self, sqltext: str, /) -> object: ...
+
 
 _TABLES = """
 CREATE TABLE outbox (
@@ -28,7 +35,8 @@ CREATE TABLE audit (
     account_id uuid NOT NULL, id uuid NOT NULL, at timestamptz NOT NULL, key_id uuid NOT NULL, request_id text NOT NULL,
     verb text NOT NULL, subject text NOT NULL, PRIMARY KEY (account_id, id));
 CREATE TABLE known_accounts (
-    account_id uuid PRIMARY KEY, number int NOT NULL UNIQUE, name text NOT NULL, state text NOT NULL, version bigint NOT NULL);
+    account_id uuid PRIMARY KEY, number int NOT NULL UNIQUE, name text NOT NULL, state text NOT NULL,
+    version bigint NOT NULL);
 CREATE TABLE known_keys (
     account_id uuid NOT NULL, key_id uuid NOT NULL, secret_hash text NOT NULL UNIQUE, scopes text[] NOT NULL,
     list_ids uuid[], expires_at timestamptz, revoked boolean NOT NULL, version bigint NOT NULL,
@@ -47,7 +55,7 @@ _NAMES = (
 
 
 def house_tables(op: Operations, house: str) -> None:
-    """Makes outbox, inbox, dead_letters, handovers, idempotency, audit, known_accounts and known_keys in the house's schema."""
+    """Makes the tables that every house has, in the house's schema."""
     for statement in _TABLES.split(";"):
         op.execute(statement)
     for name in _NAMES:
