@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from mailmaker.common.bus.kafka_member import MemberTimes
 from mailmaker.common.bus.protocol import Bus
 from mailmaker.common.bus.record import Received, Record
+from mailmaker.common.contracts.topic import Topic
 from mailmaker.common.storage.ids import new_id
 
 TIMES = MemberTimes(session=2.0, poll=0.1, commit=0.05, drain=2.0, request=10.0)
@@ -30,9 +31,13 @@ class Road:
     """A kind of bus with a fresh topic. `restart` is what a crash of the process leaves: a new bus object."""
 
     kind: str
-    topic: str
+    declared: Topic
     make: Callable[[], Bus]
     buses: list[Bus] = field(default_factory=list)
+
+    @property
+    def topic(self) -> str:
+        return self.declared.name
 
     async def open(self) -> Bus:
         bus = self.make()

@@ -16,12 +16,12 @@ from mailmaker.common.storage.ids import new_id
 
 @pytest.fixture(params=["memory", "kafka"])
 async def road(request: pytest.FixtureRequest) -> AsyncIterator[Road]:
-    topic = f"t{new_id().hex}.v1"
+    topic = Topic(f"t{new_id().hex}.v1", "dispatch", "key", timedelta(days=1), "test", partitions=4)
     if request.param == "memory":
         made = Road("memory", topic, lambda: MemoryBus(publish_timeout=2.0, close_grace=0.2))
     else:
         servers = request.getfixturevalue("kafka")
-        await make_topics(servers, [Topic(topic, "dispatch", "key", timedelta(days=1), "test", partitions=4)])
+        await make_topics(servers, [topic])
         made = Road("kafka", topic, lambda: KafkaBus(servers, times=TIMES))
     yield made
     for bus in made.buses:
