@@ -1,0 +1,38 @@
+"""dispatch.events: what this house hears, and the action each event calls. The table is the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailmaker.common.bus.consumer import Hears
+from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved, ListChanged
+from mailmaker.common.contracts.suppressions import AddressReleased, AddressSuppressed
+from mailmaker.common.storage.engine import Database, Heard
+from mailmaker.dispatch.actions.forget_contacts import stop_erased, stop_removed
+from mailmaker.dispatch.actions.known_lists import hear_list
+
+CONSUMER = "dispatch"
+
+
+def hears(db: Database, wake: Callable[[int], None]) -> Hears:
+    """Event -> handler. A "no" is applied from the feed: its event only wakes who follows the feed."""
+
+    async def on_list(event: ListChanged, heard: Heard) -> None:
+        await hear_list(db, event, heard)
+
+    async def on_removed(event: ContactsRemoved, heard: Heard) -> None:
+        await stop_removed(db, event, heard)
+
+    async def on_erased(event: ContactsErased, heard: Heard) -> None:
+        await stop_erased(db, event, heard)
+
+    async def on_no(event: AddressSuppressed | AddressReleased, heard: Heard) -> None:
+        wake(event.version)
+
+    return {
+        ListChanged: on_list,
+        ContactsRemoved: on_removed,
+        ContactsErased: on_erased,
+        AddressSuppressed: on_no,
+        AddressReleased: on_no,
+    }

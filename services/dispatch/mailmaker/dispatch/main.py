@@ -1,0 +1,67 @@
+"""dispatch.main: constructs the house: doors, the feed's applier, expansion, relay, courier and consumer."""
+
+from __future__ import annotations
+
+from mailmaker.common.bus.consumer import Consumer
+from mailmaker.common.bus.courier import Courier
+from mailmaker.common.bus.figures import Figures
+from mailmaker.common.bus.handover import Handover
+from mailmaker.common.bus.protocol import Bus
+from mailmaker.common.feed import FeedFollower
+from mailmaker.common.mail.address import pepper_check
+from mailmaker.common.ops.clock import SystemClock
+from mailmaker.common.ops.lifecycle import House, Running
+from mailmaker.common.ops.metrics import Metrics
+from mailmaker.common.ops.settings import Shared
+from mailmaker.common.storage.engine import Database
+from mailmaker.common.web.app import create_app
+from mailmaker.common.web.internal import InternalClient
+from mailmaker.common.web.keyring import KeyRing, RemoteKeys
+from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
+from mailmaker.dispatch.actions.apply_feed import FeedApplier
+from mailmaker.dispatch.actions.expand_audience import Expander
+from mailmaker.dispatch.actions.settle_mailings import Settler
+from mailmaker.dispatch.actions.verify_domain import OwnZone
+from mailmaker.dispatch.actions.watermark import feed_is_fresh
+from mailmaker.dispatch.api import domains, mailings, templates
+from mailmaker.dispatch.api.desk import Desk
+from mailmaker.dispatch.events.hears import CONSUMER, hears
+from mailmaker.dispatch.relay.resolver import SystemResolver
+from mailmaker.dispatch.settings import Settings
+from mailmaker.dispatch.storage.seal import Seal
+
+NAME = "dispatch"
+PATHS = ("/v1/domains", "/v1/senders", "/v1/templates", "/v1/mailings", "/v1/decisions")
+
+
+async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
+    """The house, connected to nothing yet."""
+    clock, metrics = SystemClock(), Metrics()
+    url = settings.database_url or shared.database_url
+    db = Database(url.get_secret_value(), house=NAME, pool=settings.database_pool)
+    contacts = InternalClient(shared.url_of("contacts"), shared.service_token)
+    suppression = InternalClient(shared.url_of("suppression"), shared.service_token)
+    keyring = KeyRing(RemoteKeys(contacts), clock, db)
+    figures = Figures(metrics)
+    seal = Seal(settings.signing_secret.get_secret_value())
+    applier = FeedApplier(db, FeedFollower(suppression, pepper_check(shared.pepper_bytes)), clock, metrics)
+    resolver = OwnZone(settings.demo_zone, db, shared.mail_domain, SystemResolver())
+    app = create_app(
+        NAME, [domains.router, templates.router, mailings.router], shared=shared, keyring=keyring, metrics=metrics,
+        state=Desk(db, contacts, resolver, seal, clock, shared.mail_domain),
+        ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring), "feed": feed_is_fresh(db)},
+        description="Mailings: who gets them, who got them, and why not.",
+    )
+    workers = (
+        keyring,
+        applier,
+        Expander(db, contacts, keyring, clock),
+        Settler(db, clock),
+        Consumer(db, bus, CONSUMER, hears(db, applier.wake), figures),
+        Courier(db, bus, figures),
+        Handover(db, {"suppression": suppression}, figures),
+    )
+    return Running(app, workers, (db, contacts, suppression, keyring))
+
+
+HOUSE = House(NAME, PATHS, Settings, build)
