@@ -1,0 +1,1 @@
+"""common.demo: the promise, shown on one machine to whoever asks: `mailmaker demo`."""
