@@ -122,6 +122,8 @@ def _fault(error: Mapping[str, Any]) -> Fault:
 
 async def _http(_: Request, wrong: Exception) -> JSONResponse:
     assert isinstance(wrong, HTTPException)
+    if wrong.status_code == 413:
+        return _answer(TooLarge(f"at most {BODY_LIMIT} bytes"))
     if wrong.status_code == 404:
         return _answer(NotFound("there is nothing at this path"))
     problem = Problem(str(wrong.detail), code=f"http_{wrong.status_code}", headers=dict(wrong.headers or {}))
@@ -187,7 +189,8 @@ class _Envelope:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > BODY_LIMIT:
-                    raise TooLarge(f"at most {BODY_LIMIT} bytes")
+                    # FastAPI lets only an HTTPException through from the reading of a body.
+                    raise HTTPException(413)
             return message
 
         return limited
