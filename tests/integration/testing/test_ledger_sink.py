@@ -40,7 +40,7 @@ async def talk(port: int, said: bytes, answers: int) -> list[bytes]:
     """Says everything at once and reads so many final answer lines (greeting included)."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(said)
-    lines = []
+    lines: list[bytes] = []
     while len(lines) < answers:
         line = await asyncio.wait_for(reader.readline(), 10)
         assert line

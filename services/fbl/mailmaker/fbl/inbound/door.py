@@ -68,7 +68,7 @@ class Door:
         if len(head.every("received")) > MAX_HOPS:
             return LOOPS
         arrived = Arrived(
-            raw=raw, mail_from=envelope.mail_from or "", addressees=tuple(_addressees(envelope)),
+            raw=raw, mail_from=_sender(envelope), addressees=tuple(_addressees(envelope)),
             received_at=self._clock.now(), content_type=_content_type(head.first("content-type")),
             message_id=(head.first("message-id") or "")[:500] or None, peer=_peer(session),
             helo=session.host_name or "",
@@ -98,6 +98,11 @@ def _addressees(envelope: Envelope) -> list[Addressee]:
         held.addressees = []
     found: list[Addressee] = held.addressees
     return found
+
+
+def _sender(envelope: Envelope) -> str:
+    # aiosmtpd writes the null sender as `<>`.
+    return "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
 
 
 def _content_type(value: str | None) -> str:

@@ -22,6 +22,7 @@ _SUBJECTS = re.compile(
     r"|non ?remis|nicht zustellbar|mancato recapito|delivery notification|could not be delivered|message not delivered",
     re.IGNORECASE,
 )
+_COPY = re.compile(r"^-{2,}.{0,60}(?:original|returned|copy of|forwarded)|^Return-Path:", re.IGNORECASE | re.MULTILINE)
 _TEXT_LIMIT = 64 * 1024
 
 
@@ -45,8 +46,7 @@ def text_bounce(mail: Part) -> tuple[Recipient, ...] | None:
     if not failed and not (_SENDERS.search(sender) and (_SUBJECTS.search(subject) or _is_null(mail))):
         return None
     text = next((part.text()[:_TEXT_LIMIT] for part in mail.walk() if part.kind == "text/plain"), "")
-    text = re.split(r"^-{2,}.{0,40}(?:original|returned|copy of|forwarded).{0,60}-{2,}|^Return-Path:", text,
-                    maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)[0]
+    text = _COPY.split(text, maxsplit=1)[0]
     names = [address.strip() for value in failed for address in value.split(",")]
     for pattern in _TEXT_RECIPIENTS:
         names = names or pattern.findall(text)

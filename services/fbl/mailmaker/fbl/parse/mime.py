@@ -131,8 +131,9 @@ def _decoded(body: bytes, encoding: str) -> bytes:
         return quopri.decodestring(body)
     if encoding == "base64":
         letters = re.sub(rb"[^A-Za-z0-9+/]", b"", body)
+        whole = len(letters) - (len(letters) % 4 == 1)
         try:
-            return binascii.a2b_base64(letters[:len(letters) // 4 * 4 or None] + b"")
+            return binascii.a2b_base64(letters[:whole] + b"=" * (-whole % 4))
         except binascii.Error:
             return body
     return body

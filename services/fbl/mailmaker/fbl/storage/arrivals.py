@@ -15,8 +15,7 @@ _RAW = "INSERT INTO raws (account_id, sha256, body) VALUES ($1, $2, $3) ON CONFL
 _REPORT = """
 INSERT INTO reports (account_id, id, sha256, size, box, rcpt, mail_from, peer, helo, received_at, state, settled_at,
                      kind, message_id, token, attributed, acted, suppression_id, contact_id, mailing_number)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $11 = 'settled' THEN $10 END,
-        $12, $13, $14, $15, $16, $17, $18, $19)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 """
 
 
@@ -32,6 +31,7 @@ async def keep_raw(tx: Transaction, account_id: UUID, sha256: bytes, body: bytes
 async def keep_report(tx: Transaction, new: NewReport) -> None:
     await tx.driver.execute(
         _REPORT, new.account_id, new.id, new.sha256, new.size, new.box, new.rcpt, new.mail_from, new.peer, new.helo,
-        new.received_at, new.state, new.kind, new.message_id, new.token_text, new.attributed, new.acted,
+        new.received_at, new.state, new.received_at if new.state == "settled" else None, new.kind, new.message_id,
+        new.token_text, new.attributed, new.acted,
         new.suppression_id, new.contact_id, new.mailing_number,
     )
