@@ -218,7 +218,7 @@ async def test_while_postgres_cannot_even_park_the_record_stays_on_the_bus(house
             raise Unavailable("PostgreSQL does not answer")
         await park(*args)
 
-    consumer._letters.park = cannot  # type: ignore[method-assign]
+    consumer._letters.park = cannot  # type: ignore[method-assign, assignment]
     await bus.start()
     async with working(consumer, Courier(house.db, bus)):
         await house.tell(("a", "a1"), ("a", "a2"))

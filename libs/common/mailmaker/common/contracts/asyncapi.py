@@ -81,7 +81,6 @@ def _channel(topic: Topic, events: dict[str, type[Event]]) -> Json:
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _of(topic, events)},
         "bindings": {
             "kafka": {
-                "topic": topic.name,
                 "partitions": topic.partitions,
                 "replicas": REPLICAS,
                 "topicConfiguration": kafka,
