@@ -1,4 +1,4 @@
-"""integration: what every house's schema promises: row-level security, keys that begin with the account, no owner at the door."""
+"""integration: every house's schema: row-level security, keys that begin with the account, no owner at the door."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a
  WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
    AND (NOT c.relrowsecurity OR NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))
 """)
-# The outbox is a queue in commit order; a secret's hash and an account's number are found before the account is known.
-_BY_DESIGN = {"outbox_pkey", "known_keys_secret_hash_key", "known_accounts_number_key"}
+# The outbox is a queue in commit order; the feed's and the accounts' numbers are the platform's; a secret's hash is looked up
+# before its account is known.
+_BY_DESIGN = {
+    "outbox_pkey", "feed_number", "known_keys_secret_hash_key", "known_accounts_number_key", "accounts_number_key",
+}  # fmt: skip
 _KEYS = text("""
 SELECT i.relname, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = x.indrelid AND a.attnum = x.indkey[0]) AS leads
   FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid

@@ -57,11 +57,15 @@ async def test_a_write_commits_all_of_it_or_nothing(database_of: Make) -> None:
         tx.stage(event(account))
         tx.hand_over("suppression", "/internal/nos", Answer(name="n", secret=None))
         await tx.keep(Answer(name="n", secret="s"), secrets=("secret",))
-    with pytest.raises(RuntimeError, match="late"):
-        async with db.write(replace(call(account, key="k2")), "thing.made") as tx:
+
+    async def fails_late() -> None:
+        async with db.write(call(account, key="k2"), "thing.made") as tx:
             tx.stage(event(account))
             await tx.keep(Answer(name="n", secret="s"))
             raise RuntimeError("late")
+
+    with pytest.raises(RuntimeError, match="late"):
+        await fails_late()
     found = [await counted(db, table, account) for table in ("outbox", "handovers", "idempotency", "audit")]
     assert found == [1, 1, 1, 1]
 

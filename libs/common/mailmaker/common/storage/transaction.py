@@ -60,14 +60,22 @@ INSERT INTO handovers (account_id, id, target, path, body, created_at, attempts,
 SELECT a, i, t, p, b::jsonb, clock_timestamp(), 0, clock_timestamp()
   FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS e(a, i, t, p, b)
 """
-_INBOX = "INSERT INTO inbox (account_id, consumer, event_id, heard_at) VALUES ($1, $2, $3, clock_timestamp()) ON CONFLICT DO NOTHING"
-_FIRST = "SELECT body_hash, answer FROM idempotency WHERE account_id = $1 AND method = $2 AND path = $3 AND key = $4 AND made_at > now() - interval '24 hours'"
+_INBOX = """
+INSERT INTO inbox (account_id, consumer, event_id, heard_at) VALUES ($1, $2, $3, clock_timestamp()) ON CONFLICT DO NOTHING
+"""
+_FIRST = """
+SELECT body_hash, answer FROM idempotency
+ WHERE account_id = $1 AND method = $2 AND path = $3 AND key = $4 AND made_at > now() - interval '24 hours'
+"""
 _KEEP = """
 INSERT INTO idempotency (account_id, method, path, key, body_hash, answer, made_at)
 VALUES ($1, $2, $3, $4, $5, $6::jsonb, clock_timestamp())
-ON CONFLICT (account_id, method, path, key) DO UPDATE SET body_hash = excluded.body_hash, answer = excluded.answer, made_at = excluded.made_at
+ON CONFLICT (account_id, method, path, key)
+DO UPDATE SET body_hash = excluded.body_hash, answer = excluded.answer, made_at = excluded.made_at
 """
-_AUDIT = "INSERT INTO audit (account_id, id, at, key_id, request_id, verb, subject) VALUES ($1, $2, clock_timestamp(), $3, $4, $5, $6)"
+_AUDIT = """
+INSERT INTO audit (account_id, id, at, key_id, request_id, verb, subject) VALUES ($1, $2, clock_timestamp(), $3, $4, $5, $6)
+"""
 
 
 class Transaction:
@@ -169,9 +177,15 @@ class Transaction:
         if self._handovers:
             await self._driver.execute(_HANDOVERS, *map(list, zip(*self._handovers, strict=True)))
             await self._driver.execute(f"NOTIFY {self._house}_handovers")
+        await self.write_staged()
+
+    async def write_staged(self) -> None:
+        """Writes the events staged so far into the outbox: for who stages so many that they should not wait in memory.
+        The rows they tell about must have been written before."""
         if self._events:
             await self._driver.execute(_OUTBOX, *map(list, zip(*map(_outbox_row, self._events), strict=True)))
             await self._driver.execute(f"NOTIFY {self._house}_outbox")
+            self._events.clear()
 
 
 def _outbox_row(event: Event) -> tuple[UUID, str, str, str, bytes]:

@@ -55,16 +55,17 @@ _LOAD = (
         "SELECT key_id, account_id, secret_hash, scopes, list_ids, expires_at, revoked, version FROM known_keys"
     ),
 )
-_SAVE_ACCOUNT = text(
-    "INSERT INTO known_accounts VALUES (:account_id, :number, :name, :state, :version) ON CONFLICT (account_id) DO UPDATE SET"
-    " name = excluded.name, state = excluded.state, version = excluded.version WHERE known_accounts.version < excluded.version"
-)
-_SAVE_KEY = text(
-    "INSERT INTO known_keys VALUES (:account_id, :key_id, :secret_hash, :scopes, :list_ids, :expires_at, :revoked, :version)"
-    " ON CONFLICT (account_id, key_id) DO UPDATE SET scopes = excluded.scopes, list_ids = excluded.list_ids,"
-    " expires_at = excluded.expires_at, revoked = excluded.revoked, version = excluded.version"
-    " WHERE known_keys.version < excluded.version"
-)
+_SAVE_ACCOUNT = text("""
+INSERT INTO known_accounts VALUES (:account_id, :number, :name, :state, :version)
+ON CONFLICT (account_id) DO UPDATE SET name = excluded.name, state = excluded.state, version = excluded.version
+ WHERE known_accounts.version < excluded.version
+""")
+_SAVE_KEY = text("""
+INSERT INTO known_keys VALUES (:account_id, :key_id, :secret_hash, :scopes, :list_ids, :expires_at, :revoked, :version)
+ON CONFLICT (account_id, key_id) DO UPDATE SET scopes = excluded.scopes, list_ids = excluded.list_ids,
+  expires_at = excluded.expires_at, revoked = excluded.revoked, version = excluded.version
+ WHERE known_keys.version < excluded.version
+""")
 
 
 class KeyRing:
