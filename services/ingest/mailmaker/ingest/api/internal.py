@@ -14,7 +14,7 @@ from mailmaker.ingest.actions.show import staged_file
 from mailmaker.ingest.api.state import house_of
 from mailmaker.ingest.errors import BadOptions
 from mailmaker.ingest.storage.files import read
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(internal_only)])
 
@@ -23,6 +23,12 @@ class StateAnswer(BaseModel):
     """The state that stands after a word of contacts."""
 
     state: str
+
+
+class ProgressBatch(BaseModel):
+    """The body of a hand-over (common.bus.handover.Batch)."""
+
+    items: list[ImportProgress] = Field(min_length=1, max_length=500)
 
 
 @router.get("/internal/imports/{import_id}/staged")
@@ -35,10 +41,13 @@ async def staged(request: Request, import_id: UUID) -> StreamingResponse:
 
 
 @router.post("/internal/imports/{import_id}/progress")
-async def progress(request: Request, import_id: UUID, word: ImportProgress) -> StateAnswer:
-    """contacts' word. Repeats and late words change nothing."""
-    if word.import_id != import_id:
-        fault = Fault("/import_id", "import_id.other", "must be the path's")
+async def progress(request: Request, import_id: UUID, words: ProgressBatch) -> StateAnswer:
+    """contacts' words, oldest first, as its hand-over worker sends them. Repeats and late words change nothing."""
+    if any(word.import_id != import_id for word in words.items):
+        fault = Fault("/items/0/import_id", "import_id.other", "must be the path's")
         raise BadOptions("the body is about another import", faults=[fault])
     house = house_of(request)
-    return StateAnswer(state=await hear_progress(house.db, house.files, word))
+    state = ""
+    for word in words.items:
+        state = await hear_progress(house.db, house.files, word)
+    return StateAnswer(state=state)

@@ -72,10 +72,14 @@ def detect(file: BinaryIO, not_utf8_at: int | None) -> Charset:
 
 
 def _unmarked_wide(head: bytes) -> str | None:
-    """UTF-16 without a mark: every second byte of ASCII text is zero, and only on one side."""
+    """UTF-16 or UTF-32 without a mark: zero bytes, and always at the same places of a character."""
     if len(head) < 4 or head.count(0) * 3 < len(head):
         return None
-    even, odd = head[0::2].count(0), head[1::2].count(0)
+    zeros = [head[place::4].count(0) * 4 / len(head) for place in range(4)]
+    for codec, low, high in (("utf-32-le", 0, (1, 2, 3)), ("utf-32-be", 3, (0, 1, 2))):
+        if min(zeros[place] for place in high) > 0.9 and zeros[low] < 0.1:
+            return codec
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
     if odd > 8 * even:
         return "utf-16-le"
     return "utf-16-be" if even > 8 * odd else None

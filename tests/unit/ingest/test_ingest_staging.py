@@ -1,0 +1,138 @@
+"""unit: one file becomes staged rows and rejects, and every row is in exactly one of them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ingest_reading import Staged
+from mailmaker.ingest.domain.fields import STAGED_COLUMNS, Field
+from mailmaker.ingest.readers.staging import without_repeats
+
+
+def named(row: list[str]) -> dict[str, str]:
+    return {name: cell for name, cell in zip(STAGED_COLUMNS, row, strict=True) if cell}
+
+
+def test_good_rows_are_staged_bad_ones_are_rejected_with_line_field_code(tmp_path: Path) -> None:
+    data = (
+        b"Email;Cognome;Data di nascita;Sesso;Boh\n"
+        b"Anna@Example.it;D'Angelo;29/02/1980;F;x\n"
+        b"b@example.it;Rossi;1981-02-29;M;x\n"
+        b"not an address;Verdi;1980-01-01;M;x\n"
+        b";Bianchi;;;x\n"
+        b"ANNA@example.it;Again;;;x\n"
+        b'c@example.it;"Neri; ""il"" moro";;;x\n'
+    )
+    found = Staged(tmp_path, data)
+    answer = found.answer
+    assert (answer.rows, answer.staged, answer.rejected, answer.duplicate) == (6, 2, 3, 1)
+    assert [named(row) for row in found.rows] == [
+        {"line": "2", "key_text": "anna@example.it", "email": "Anna@example.it", "surname": "D'Angelo", "sex": "F",
+         "birth_date": "1980-02-29"},
+        {"line": "7", "key_text": "c@example.it", "email": "c@example.it", "surname": 'Neri; "il" moro'},
+    ]  # fmt: skip
+    assert [(r["_line"], r["_field"], r["_code"]) for r in found.rejects] == [
+        ("3", "birth_date", "date.impossible"),
+        ("4", "email", "address.invalid"),
+        ("5", "email", "key.missing"),
+    ]
+    assert found.rejects[0]["Data di nascita"] == "1981-02-29"
+    assert (answer.fields, answer.ignored) == (("email", "surname", "birth_date", "sex"), ("Boh",))
+    assert found.left == ["rejects", "staged", "upload"]
+
+
+def test_a_corrected_rejects_file_is_an_import_again(tmp_path: Path) -> None:
+    Staged(tmp_path, b"email,birth_date\na@b.it,1981-02-29\n")
+    again = (tmp_path / "rejects").read_bytes().replace(b"1981-02-29", b"1981-02-28")
+    found = Staged(tmp_path, again)
+    assert (found.answer.staged, found.answer.rejected, found.answer.ignored) == (1, 0, ())
+
+
+def test_rows_of_another_width_are_rejected_whole(tmp_path: Path) -> None:
+    data = b"email,name\na@b.it,A\nb@b.it\nc@b.it,C,extra,\nd@b.it,D,,\n"
+    found = Staged(tmp_path, data)
+    assert [named(r)["email"] for r in found.rows] == ["a@b.it", "d@b.it"]
+    assert [(r["_line"], r["_code"], r["name"]) for r in found.rejects] == [
+        ("3", "row.width", ""),
+        ("4", "row.width", "C | extra | "),
+    ]
+
+
+def test_custom_fields_become_one_json_object(tmp_path: Path) -> None:
+    custom = (Field("points", "number", True), Field("note", "text", True), Field("vip", "boolean", True))
+    data = 'email,points,note,vip\na@b.it,"1,5","says ""hi""",sì\nb@b.it,,,\nc@b.it,x,,\n'.encode()
+    found = Staged(tmp_path, data, custom=custom)
+    assert json.loads(found.rows[0][-1]) == {"points": 1.5, "note": 'says "hi"', "vip": True}
+    assert found.rows[1][-1] == ""
+    assert [r["_field"] for r in found.rejects] == ["points"]
+
+
+def test_keys_of_the_clients_own_compare_as_they_are(tmp_path: Path) -> None:
+    data = b'fkey;email\n"A,1";x@b.it\n"a,1";x@b.it\n"A,1";y@b.it\n'
+    found = Staged(tmp_path, data, key="fkey")
+    assert [named(r)["key_text"] for r in found.rows] == ["A,1", "a,1"]
+    assert found.answer.duplicate == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "job", "code"),
+    [
+        (b"email\n", {}, "file.no_rows"),
+        (b"", {}, "file.empty"),
+        (b"name\nx\n", {}, "columns.no_key"),
+        (b"email\na@b.it\n", {"expected_rows": 2}, "file.row_count"),
+        (b'email,name\na@b.it,"x\n', {}, "quote.unclosed"),
+    ],
+)
+def test_a_file_that_cannot_be_read_leaves_nothing(
+    tmp_path: Path, data: bytes, job: dict[str, object], code: str
+) -> None:
+    found = Staged(tmp_path, data, **job)
+    assert (found.answer.code, found.answer.done, found.left) == (code, False, ["upload"])
+
+
+def test_a_nul_byte_is_the_fault_of_its_cell(tmp_path: Path) -> None:
+    found = Staged(tmp_path, b"email,name\na@b.it,x\0y\nb@b.it,z\n")
+    assert [(r["_line"], r["_field"], r["_code"]) for r in found.rejects] == [
+        ("2", "name", "control_character")
+    ]
+    assert found.answer.staged == 1
+
+
+CELL = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from(list('",;\n\r')), max_size=10)
+ROW = st.tuples(
+    st.sampled_from(["a@b.it", "A@b.it", "c@d.it", "e@f.it", "bad", ""]),
+    CELL,
+    st.sampled_from(["", "1980-01-01", "31/02/1980"]),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(ROW, min_size=1, max_size=30))
+def test_each_row_counts_once_and_nothing_is_lost(tmp_path: Path, rows: list[tuple[str, str, str]]) -> None:
+    import csv
+
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=";", quoting=csv.QUOTE_ALL)
+    writer.writerows([("email", "name", "birth_date"), *rows])
+    found = Staged(tmp_path, text.getvalue().encode(), delimiter=";")
+    answer = found.answer
+    assert answer.done
+    assert answer.rows == len(rows) == answer.staged + answer.rejected + answer.duplicate
+    assert (len(found.rows), len(found.rejects)) == (answer.staged, answer.rejected)
+    assert len({row[1] for row in found.rows}) == len(found.rows)
+    # The first good row of each key is the one that is staged.
+    lines = [int(row[0]) for row in found.rows]
+    assert lines == sorted(lines)
+
+
+def test_equal_hashes_of_different_keys_are_no_repeats() -> None:
+    source = io.StringIO('2,"a,b",x\n3,c,y\n4,"a,b",z\n')
+    target = io.StringIO()
+    assert without_repeats(source, target, {hash('"a,b"'), hash("c")}) == 1
+    assert target.getvalue() == '2,"a,b",x\n3,c,y\n'
