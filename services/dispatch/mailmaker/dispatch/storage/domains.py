@@ -112,7 +112,7 @@ def _domain(row: Record) -> Domain:
     return Domain(
         account_id=row["account_id"], id=row["id"], name=row["name"], verified=row["state"] == "verified",
         selector=row["selector"], public_key=row["public_key"],
-        found=None if row["found"] is None else tuple(json.loads(row["found"])), created_at=row["created_at"],
+        found=None if row["found"] is None else tuple(row["found"]), created_at=row["created_at"],
         checked_at=row["checked_at"], verified_at=row["verified_at"],
     )
 

@@ -41,6 +41,6 @@ async def some(tx: Transaction, account_id: UUID, list_ids: Sequence[UUID]) -> d
 def _list(row: Record) -> MailList:
     return MailList(
         account_id=row["account_id"], list_id=row["list_id"], name=row["name"], key_kind=row["key_kind"],
-        caps=json.loads(row["caps"]), timezone=row["timezone"], controller=json.loads(row["controller"]),
+        caps=row["caps"], timezone=row["timezone"], controller=row["controller"],
         closed=row["closed"], version=row["version"],
     )

@@ -93,7 +93,7 @@ def _mailing(row: Record) -> Mailing:
         list_ids=tuple(row["list_ids"]), subject=row["subject"], html=row["html"], body=row["body"],
         fields=tuple(row["fields"]), from_name=row["from_name"], from_email=row["from_email"],
         reply_to=row["reply_to"], rate=row["rate"], schedule=row["schedule"], valid_until=row["valid_until"],
-        failure=None if row["failure"] is None else json.loads(row["failure"])["detail"],
+        failure=None if row["failure"] is None else row["failure"]["detail"],
         created_at=row["created_at"], started_at=row["started_at"], expanded_at=row["expanded_at"],
         ended_at=row["ended_at"], version=row["version"],
     )

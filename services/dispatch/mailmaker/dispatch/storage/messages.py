@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -85,7 +84,7 @@ def _message(row: Record) -> Message:
     return Message(
         id=row["id"], mailing_id=row["mailing_id"], list_id=row["list_id"], contact_id=row["contact_id"],
         channel=row["channel"], address=row["address"], fkey=row["fkey"], state=row["state"], reason=row["reason"],
-        detail={} if row["detail"] is None else json.loads(row["detail"]), attempts=row["attempts"],
+        detail={} if row["detail"] is None else row["detail"], attempts=row["attempts"],
         due_at=row["due_at"], begun_at=row["begun_at"], ended_at=row["ended_at"], reply_code=row["reply_code"],
         reply_text=row["reply_text"], source=row["source"],
     )
