@@ -99,12 +99,6 @@ class ImportProgress(Wire):
     at: datetime
 
 
-class ImportProgressBatch(Wire):
-    """Words on one import, oldest first: a hand-over's body, like every other one."""
-
-    items: tuple[ImportProgress, ...] = Field(min_length=1, max_length=500)
-
-
 class No(Wire):
     """A "no" that another house heard and committed. `id` makes the hand-over idempotent."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
-from mailmaker.common.contracts.internal import ImportProgressBatch
+from mailmaker.common.contracts.internal import ImportProgress
 from mailmaker.common.web.auth import internal_only
 from mailmaker.common.web.problem import Fault
 from mailmaker.ingest.actions.progress import hear_progress
@@ -41,12 +41,13 @@ async def staged(request: Request, import_id: UUID) -> StreamingResponse:
 
 
 @router.post("/internal/imports/{import_id}/progress")
-async def progress(request: Request, import_id: UUID, words: ImportProgressBatch) -> StateAnswer:
-    """contacts' words, oldest first, as its hand-over sends them. Repeats and late words change nothing."""
-    for number, word in enumerate(words.items):
-        if word.import_id != import_id:
-            fault = Fault(f"/items/{number}/import_id", "import_id.other", "must be the path's")
-            raise BadOptions("the body is about another import", faults=[fault])
+async def progress(request: Request, import_id: UUID, words: ProgressBatch) -> StateAnswer:
+    """contacts' words, oldest first, as its hand-over worker sends them. Repeats and late words change nothing."""
+    if any(word.import_id != import_id for word in words.items):
+        fault = Fault("/items/0/import_id", "import_id.other", "must be the path's")
+        raise BadOptions("the body is about another import", faults=[fault])
     house = house_of(request)
-    states = [await hear_progress(house.db, house.files, word) for word in words.items]
-    return StateAnswer(state=states[-1])
+    state = ""
+    for word in words.items:
+        state = await hear_progress(house.db, house.files, word)
+    return StateAnswer(state=state)
