@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,7 +122,7 @@ async def repetitions(tx: Transaction, entry: UUID) -> list[Said]:
 async def evidence(tx: Transaction, entry: UUID) -> dict[str, str]:
     """What the door wrote down of who said it; empty once erased."""
     payload = await tx.driver.fetchval(_EVIDENCE, tx.account_id, entry)
-    return {} if payload is None else dict(json.loads(payload))
+    return {} if payload is None else dict(payload)
 
 
 def _entry(row: Any) -> Entry:
@@ -146,5 +145,5 @@ def _entry(row: Any) -> Entry:
     )
 
 
-def _messages(text: str | None) -> tuple[InFlight, ...]:
-    return tuple(InFlight.model_validate(one) for one in json.loads(text)) if text else ()
+def _messages(found: list[dict[str, str]] | None) -> tuple[InFlight, ...]:
+    return tuple(InFlight.model_validate(one) for one in found or ())

@@ -55,7 +55,7 @@ WITH batch AS MATERIALIZED (
 ), stood AS (
     INSERT INTO standing (account_id, subject, channel, scope, list_id, kind, suppression_id)
     SELECT $1, decode(s, 'hex'), channel, scope,
-           CASE WHEN scope = 'account' THEN $3 ELSE coalesce(list_id, $3) END, kind, id
+           CASE WHEN scope = 'account' THEN $3::uuid ELSE coalesce(list_id, $3) END, kind, id
       FROM batch, unnest(subjects) AS s
 )
 SELECT id, recorded_at FROM batch
@@ -76,7 +76,7 @@ WITH joined AS (
     ON CONFLICT DO NOTHING
 )
 INSERT INTO standing (account_id, subject, channel, scope, list_id, kind, suppression_id)
-SELECT $1, s, l.channel, l.scope, CASE WHEN l.scope = 'account' THEN $5 ELSE coalesce($4, $5) END, l.kind, l.id
+SELECT $1, s, l.channel, l.scope, CASE WHEN l.scope = 'account' THEN $5::uuid ELSE coalesce($4::uuid, $5) END, l.kind, l.id
   FROM unnest($3::bytea[]) AS u(s), ledger l WHERE l.account_id = $1 AND l.id = $2
 ON CONFLICT DO NOTHING
 """
