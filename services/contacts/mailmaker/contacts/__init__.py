@@ -1,0 +1,1 @@
+"""contacts: accounts, keys, lists, contacts and their consent."""

@@ -1,0 +1,1 @@
+"""contacts.actions: one promise a file."""

@@ -1,0 +1,26 @@
+"""contacts.actions.house: what the actions stand on; constructed by main, handed in by the doors."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from mailmaker.common.feed import FeedFollower
+from mailmaker.common.ops.clock import Clock
+from mailmaker.common.storage.engine import Database
+from mailmaker.common.web.internal import InternalClient
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """The house: its database, its clock, the pepper of address keys, and the houses it asks."""
+
+    db: Database
+    clock: Clock
+    pepper: bytes
+    ingest: InternalClient
+    feed: FeedFollower
+    import_waits: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an import may be due, so that its worker does not wait for its next look."""
+    feed_waits: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when suppression says that there is a new "no"."""

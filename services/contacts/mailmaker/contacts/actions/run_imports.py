@@ -1,0 +1,80 @@
+"""contacts.actions.run_imports: the worker that takes staged files through plan and application."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from uuid import UUID
+
+from mailmaker.common.contracts.internal import ImportProgress
+from mailmaker.common.ops.logging import logger
+from mailmaker.common.storage.engine import StorageUnavailable
+from mailmaker.common.web.internal import Unreachable
+from mailmaker.contacts.actions.apply_import import apply_import
+from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
+from mailmaker.contacts.actions.hear_imports import progress_path
+from mailmaker.contacts.actions.house import Contacts
+from mailmaker.contacts.actions.waiting import woken
+from mailmaker.contacts.storage import plans
+
+LOOK_EVERY = 0.5
+MOST_FAILURES = 5
+PAUSES = (0.5, 2.0)
+
+
+class RunImports:
+    """A worker; a few may run at once, in any number of processes. The row of an import is held while it is worked on:
+    when a process dies, another takes the import from its beginning."""
+
+    def __init__(self, house: Contacts, follow: FollowSuppressions, number: int = 1) -> None:
+        self.name = f"run_imports_{number}"
+        self._house = house
+        self._follow = follow
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            worked = False
+            try:
+                worked = await self.step()
+            except StorageUnavailable as wrong:
+                logger("contacts.actions").info("imports wait", reason=str(wrong))
+            if not worked:
+                await woken(stop, self._house.import_waits, LOOK_EVERY)
+
+    async def step(self) -> bool:
+        """Works on the first import that waits and that nobody else has. False when there is none."""
+        async with self._house.db.platform() as tx:
+            waiting = await plans.due(tx)
+        for account_id, import_id in waiting:
+            if await self._one(account_id, import_id):
+                return True
+        return False
+
+    async def _one(self, account_id: UUID, import_id: UUID) -> bool:
+        log = logger("contacts.actions")
+        try:
+            return await apply_import(self._house, self._follow, account_id, import_id)
+        except (Unreachable, StorageUnavailable) as wrong:
+            log.info("import waits", import_id=str(import_id), reason=str(wrong))
+            await self._later(account_id, import_id, counted=False)
+        except Exception as wrong:
+            # Nothing of it has happened: the transaction is gone. What fails again and again is told to the client.
+            log.warning("import fell", import_id=str(import_id), exc_info=wrong)
+            await self._later(account_id, import_id, counted=True)
+        return False
+
+    async def _later(self, account_id: UUID, import_id: UUID, *, counted: bool) -> None:
+        async with self._house.db.account(account_id) as tx:
+            tries = await plans.again(tx, account_id, import_id, random.uniform(*PAUSES), counted=counted)
+            if tries is None or tries < MOST_FAILURES:
+                return
+            plan = await plans.take(tx, account_id, import_id)
+            if plan is None:
+                return
+            now = self._house.clock.now()
+            error = ("import.failed", "the file could not be applied; nothing of it has been; this is our fault")
+            await plans.settle(tx, plan, "failed", None, now, error)
+            tx.hand_over("ingest", progress_path(import_id), ImportProgress(
+                import_id=import_id, account_id=account_id, state="failed", error_code=error[0], error_detail=error[1],
+                at=now,
+            ))

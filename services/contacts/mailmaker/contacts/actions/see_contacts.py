@@ -1,0 +1,150 @@
+"""contacts.actions.see_contacts: reads contacts, their history, plans, and what other houses ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from mailmaker.common.contracts.internal import ContactRow, CustomField, ListRow
+from mailmaker.common.mail.address import Channel, InvalidAddress, canonical_address, canonical_mobile
+from mailmaker.common.storage.ids import NOBODY
+from mailmaker.common.storage.keyset import Page, decode_cursor, encode_cursor
+from mailmaker.common.web.call import Call
+from mailmaker.contacts.actions.contact_shapes import (
+    ContactView,
+    CountsView,
+    FaultView,
+    HistoryEntry,
+    HistoryView,
+    PlanRowView,
+    PlanView,
+)
+from mailmaker.contacts.actions.house import Contacts
+from mailmaker.contacts.actions.lists import see_list
+from mailmaker.contacts.actions.tell import hexed
+from mailmaker.contacts.domain.plans import Counts
+from mailmaker.contacts.domain.protection import keys_for
+from mailmaker.contacts.errors import NoSuchThing, wrong_fields
+from mailmaker.contacts.storage import audience, contacts, history, lists, plans
+
+
+async def see_contacts(
+    house: Contacts, call: Call, list_id: UUID, *, email: str | None, mobile: str | None, fkey: str | None, q: str | None,
+    limit: int, cursor: str | None,
+) -> Page[ContactView]:
+    """Contacts of a list in the order of its keys. `email`, `mobile` and `fkey` are compared as they would be stored."""
+    it = await see_list(house, call, list_id)
+    try:
+        email = canonical_address(email) if email else None
+        mobile = canonical_mobile(mobile, it.default_country) if mobile else None
+    except InvalidAddress as wrong:
+        raise wrong_fields([("/email" if email else "/mobile", wrong.code, wrong.detail)]) from wrong
+    keys = keys_for(house.pepper, call.account_id, list_id, email, mobile, fkey)
+    after = str(decode_cursor(cursor)[0]) if cursor else ""
+    async with house.db.account(call.account_id) as tx:
+        found = await contacts.page(
+            tx, call.account_id, list_id, after=after, limit=limit + 1, email_key=keys.email, mobile_key=keys.mobile,
+            fkey_hash=keys.fkey, like=contacts.pattern(q) if q else None,
+        )
+    more = encode_cursor(found[limit - 1].key_text) if len(found) > limit else None
+    return Page(items=[ContactView.of(c) for c in found[:limit]], next=more)
+
+
+async def see_contact(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) -> ContactView:
+    async with house.db.account(call.account_id) as tx:
+        found = await contacts.one(tx, call.account_id, list_id, contact_id)
+    if found is None:
+        raise NoSuchThing("no such contact")
+    return ContactView.of(found)
+
+
+async def see_history(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) -> HistoryView:
+    """Everything done to a contact, also after it left its list. Raises NoSuchThing when nothing is known."""
+    async with house.db.account(call.account_id) as tx:
+        if await lists.one(tx, call.account_id, list_id) is None:
+            raise NoSuchThing("no such list")
+        entries = await history.of_contact(tx, call.account_id, list_id, contact_id)
+        if not entries and await contacts.one(tx, call.account_id, list_id, contact_id) is None:
+            raise NoSuchThing("no such contact")
+    return HistoryView(items=[
+        HistoryEntry.model_validate({"at": e.at, "what": e.what, "by": e.by, "before": e.before, "after": e.after})
+        for e in entries
+    ])
+
+
+async def see_plan(house: Contacts, call: Call, import_id: UUID) -> PlanView:
+    """What an import would do to its list, or did."""
+    async with house.db.account(call.account_id) as tx:
+        found = await plans.one(tx, call.account_id, import_id)
+    if found is None or (call.list_ids is not None and found[0].list_id not in call.list_ids):
+        raise NoSuchThing("no plan of such an import")
+    plan, row = found
+    error = None
+    if row["error_code"] is not None:
+        error = FaultView(pointer="", code=row["error_code"], detail=row["error_detail"])
+    return PlanView(
+        import_id=import_id, list=plan.list_id, mode=plan.options.mode, state=plan.state, counts=_counts(plan.counts),
+        applied=_counts(plan.applied), error=error, staged_at=row["staged_at"], planned_at=row["planned_at"],
+        applied_at=row["applied_at"],
+    )
+
+
+def _counts(counts: Counts | None) -> CountsView | None:
+    return None if counts is None else CountsView.model_validate(counts.named())
+
+
+async def see_plan_rows(
+    house: Contacts, call: Call, import_id: UUID, action: str | None, limit: int, cursor: str | None
+) -> Page[PlanRowView]:
+    """A plan's rows other than unchanged ones."""
+    await see_plan(house, call, import_id)
+    position = decode_cursor(cursor) if cursor else ("", str(NOBODY))
+    after = (str(position[0]), UUID(str(position[-1])))
+    async with house.db.account(call.account_id) as tx:
+        found = await plans.rows(tx, call.account_id, import_id, action, after, limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    more = encode_cursor(last["action"], str(last["contact_id"])) if last else None
+    return Page(items=[_plan_row(row) for row in found[:limit]], next=more)
+
+
+def _plan_row(row: dict[str, Any]) -> PlanRowView:
+    return PlanRowView.model_validate({
+        "action": row["action"], "contact": row["contact_id"], "line": row["line"], "before": row["before"],
+        "after": row["after"],
+    })
+
+
+async def list_row(house: Contacts, list_id: UUID) -> ListRow | None:
+    """A list of any account, for another house."""
+    async with house.db.platform() as tx:
+        it = await lists.anywhere(tx, list_id)
+    if it is None:
+        return None
+    return ListRow(
+        account_id=it.account_id, list_id=it.id, name=it.name, key_kind=it.key.value, default_country=it.default_country,
+        timezone=it.timezone, controller=it.controller, caps=it.caps, closed=it.closed, version=it.version,
+        fields=tuple(CustomField(name=f.name, type=f.type.value, values=f.values) for f in it.fields),
+    )
+
+
+async def contact_row(house: Contacts, contact_id: UUID) -> ContactRow | None:
+    """A contact of any account by its id, for another house: keys, no addresses."""
+    async with house.db.platform() as tx:
+        c = await contacts.anywhere(tx, contact_id)
+    if c is None:
+        return None
+    fkey = c.values.get("fkey")
+    return ContactRow(
+        account_id=c.account_id, list_id=c.list_id, contact_id=c.id, email_key=hexed(c.keys.email),
+        mobile_key=hexed(c.keys.mobile), fkey=None if fkey is None else str(fkey),
+    )
+
+
+async def stream_audience(
+    house: Contacts, account_id: UUID, channel: Channel, list_ids: Sequence[UUID], fields: Sequence[str]
+) -> AsyncIterator[bytes]:
+    """The contacts of some lists that have an address on the channel, in one snapshot, as CSV."""
+    async with house.db.account(account_id) as tx:
+        async for chunk in audience.stream(tx, account_id, channel, list_ids, fields):
+            yield chunk

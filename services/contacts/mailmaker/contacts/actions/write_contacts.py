@@ -1,0 +1,156 @@
+"""contacts.actions.write_contacts: writes and removes contacts by their keys, one or a thousand, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from mailmaker.common.mail.address import Channel
+from mailmaker.common.storage.engine import Transaction
+from mailmaker.common.storage.ids import new_id
+from mailmaker.common.web.call import Call
+from mailmaker.contacts.actions.contact_shapes import BatchItem, FaultView, ItemView
+from mailmaker.contacts.actions.house import Contacts
+from mailmaker.contacts.actions.tell import tell_changes, tell_nos, tell_removed
+from mailmaker.contacts.domain.consent import Consent
+from mailmaker.contacts.domain.contact import Contact, Wish, after, blank, difference, said_no
+from mailmaker.contacts.domain.lists import ContactList, key_text
+from mailmaker.contacts.domain.protection import keys_for, protected, subjects
+from mailmaker.contacts.domain.values import FaultAt, read
+from mailmaker.contacts.errors import NoSuchThing
+from mailmaker.contacts.storage import contacts, history, lists, nos
+
+
+@dataclass(slots=True)
+class Draft:
+    """An item on its way: its key, and the contact before and after it."""
+
+    remove: bool
+    wish: Wish = field(default_factory=Wish)
+    key: str | None = None
+    faults: Sequence[FaultAt] = ()
+    before: Contact | None = None
+    now: Contact | None = None
+
+    def view(self) -> ItemView:
+        if self.faults:
+            return ItemView(result="rejected", errors=[FaultView(pointer=p, code=c, detail=d) for p, c, d in self.faults])
+        if self.remove:
+            return ItemView(result="removed" if self.before else "absent", id=self.before.id if self.before else None)
+        assert self.now is not None
+        changed = changed_fields(self.before, self.now)
+        result = "updated" if self.before else "created"
+        return ItemView.model_validate({
+            "result": result if changed else "unchanged", "id": self.now.id, "changed": changed,
+        })
+
+
+def changed_fields(before: Contact | None, now: Contact) -> list[str]:
+    """Names of the fields that differ."""
+    return sorted({name for side in difference(before, now) for name in side})
+
+
+async def write_contacts(
+    house: Contacts, tx: Transaction, call: Call, of: ContactList, items: Sequence[BatchItem]
+) -> list[Draft]:
+    """Applies items in their order; the wrong ones are left out and say why. Raises KeyTaken when another call has just
+    created one of the contacts: try again."""
+    now = house.clock.now()
+    drafts = [_draft(item, of, now) for item in items]
+    await nos.share(tx, call.account_id)
+    await lists.share_writes(tx, of.id)
+    keys = {draft.key for draft in drafts if draft.key is not None}
+    held = {c.key_text: c for c in await contacts.by_keys(tx, call.account_id, of.id, sorted(keys))}
+    at_first = dict(held)
+    for draft in drafts:
+        if draft.key is not None and not draft.faults:
+            draft.before = held.get(draft.key)
+            draft.now = None if draft.remove else _made(house.pepper, draft, of, now)
+            if draft.now is None:
+                held.pop(draft.key, None)
+            else:
+                held[draft.key] = draft.now
+    spoken = [(d.now.id, channel) for d in drafts if d.now for channel in said_no(d.before, d.now)]
+    await _protect(tx, of, drafts)
+    last = {d.key: d.now for d in drafts if d.key is not None and not d.faults}
+    await save(tx, call, of, [(at_first.get(key), c) for key, c in last.items()], spoken, now)
+    return drafts
+
+
+async def list_for(tx: Transaction, call: Call, list_id: UUID) -> ContactList:
+    """The open list a write is about. Raises NoSuchThing."""
+    of = await lists.one(tx, call.account_id, list_id)
+    if of is None or of.closed:
+        raise NoSuchThing("no such list")
+    return of
+
+
+def _draft(item: BatchItem, of: ContactList, now: datetime) -> Draft:
+    wish, faults = read(item.contact.named(), of, now.date())
+    email, mobile, fkey = (wish.values.get(name) for name in ("email", "mobile", "fkey"))
+    key = key_text(of.key, *(None if v is None else str(v) for v in (email, mobile, fkey)))
+    if key is None and not any(pointer == f"/{of.key}" for pointer, _, _ in faults):
+        faults.append((f"/{of.key}", "key.missing", "the list's key is needed"))
+    return Draft(item.op == "remove", wish, key, faults)
+
+
+def _made(pepper: bytes, draft: Draft, of: ContactList, now: datetime) -> Contact:
+    """The contact after the wish; version and time move only when something differs."""
+    if draft.before is None:
+        wish = draft.wish
+        made = Contact(
+            of.account_id, of.id, new_id(), draft.key or "", blank(wish),
+            {name: value for name, value in wish.custom.items() if value is not None},
+            wish.email_consent or Consent.SUBSCRIBED, wish.sms_consent or Consent.SUBSCRIBED,
+            keys_for(pepper, of.account_id, of.id), now, now, 1,
+        )
+        return rekeyed(pepper, made)
+    made = rekeyed(pepper, after(draft.before, draft.wish))
+    return made if made == draft.before else replace(made, changed_at=now, version=draft.before.version + 1)
+
+
+def rekeyed(pepper: bytes, c: Contact) -> Contact:
+    """The contact with the keys of its present addresses."""
+    email, mobile, fkey = (None if v is None else str(v) for v in c.addresses)
+    return replace(c, keys=keys_for(pepper, c.account_id, c.list_id, email, mobile, fkey))
+
+
+async def _protect(tx: Transaction, of: ContactList, drafts: Sequence[Draft]) -> None:
+    fresh = [d.now for d in drafts if d.now is not None and (d.before is None or d.before.keys != d.now.keys)]
+    said = await standing(tx, fresh)
+    for draft in drafts:
+        if draft.now is not None:
+            draft.now = protected(draft.now, said)
+
+
+async def standing(tx: Transaction, fresh: Sequence[Contact]) -> Sequence[tuple[str, bytes]]:
+    """The "no"s said before against contacts of one list with a new address or key."""
+    asked = {s for c in fresh for s in (*subjects(c, "email"), *subjects(c, "sms"))}
+    return await nos.standing(tx, fresh[0].account_id, fresh[0].list_id, sorted(asked)) if asked else ()
+
+
+async def save(
+    tx: Transaction, call: Call, of: ContactList, pairs: Sequence[tuple[Contact | None, Contact | None]],
+    spoken: Sequence[tuple[UUID, Channel]], now: datetime,
+) -> None:
+    """Writes contacts that differ from before, their history and their events. `spoken`: the channels on which this
+    write itself says "no"; suppression hears of them."""
+    moved = [(b, c) for b, c in pairs if b != c]
+    created = [c for b, c in moved if b is None and c is not None]
+    updated = [c for b, c in moved if b is not None and c is not None]
+    gone = [b for b, c in moved if b is not None and c is None]
+    await contacts.delete(tx, of.account_id, [b.id for b in gone])
+    await contacts.insert(tx, created)
+    await contacts.update(tx, of.account_id, updated)
+    lines = []
+    for before, contact in moved:
+        whose = contact or before
+        if whose is not None:
+            what = "created" if before is None else "updated" if contact is not None else "removed"
+            lines.append(history.Line(whose.id, what, *difference(before, contact)))
+    await history.write(tx, of.account_id, of.id, now, f"key:{call.key_id}", lines)
+    tell_changes(tx, of, [c for _, c in moved if c is not None], now)
+    tell_nos(tx, [(c, channel) for _, c in moved if c is not None for whose, channel in spoken if whose == c.id], now)
+    tell_removed(tx, of, [b.id for b in gone], now)

@@ -1,0 +1,74 @@
+"""contacts.api.accounts: accounts (operator) and API keys (clients)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from mailmaker.common.storage.keyset import Page
+from mailmaker.common.web.auth import may, may_operate, may_or_operate
+from mailmaker.common.web.call import Call
+from mailmaker.contacts.actions import accounts, keys
+from mailmaker.contacts.actions.shapes import (
+    AccountChange,
+    AccountView,
+    AccountWish,
+    KeyView,
+    KeyWish,
+    NewAccountView,
+    NewKeyView,
+)
+from mailmaker.contacts.api.doors import House, Limit
+
+router = APIRouter(tags=["accounts"])
+
+
+@router.post("/v1/accounts", status_code=201)
+async def open_account(house: House, call: Annotated[Call, may_operate()], wish: AccountWish) -> NewAccountView:
+    """Opens an account. Its first key is in this answer, once."""
+    return await accounts.open_account(house, call, wish)
+
+
+@router.get("/v1/accounts")
+async def see_accounts(
+    house: House, call: Annotated[Call, may_operate()], limit: Limit = 100, cursor: str | None = None
+) -> Page[AccountView]:
+    """Every account, by its number."""
+    return await accounts.see_accounts(house, limit, cursor)
+
+
+@router.get("/v1/accounts/{account_id}")
+async def see_account(
+    house: House, call: Annotated[Call, may_or_operate("account:read")], account_id: UUID
+) -> AccountView:
+    """An account: any for the operator, its own for a client."""
+    return await accounts.see_account(house, call, account_id)
+
+
+@router.patch("/v1/accounts/{account_id}")
+async def change_account(
+    house: House, call: Annotated[Call, may_operate()], account_id: UUID, change: AccountChange
+) -> AccountView:
+    """Renames, suspends, reopens or closes an account. Suspended: nothing is sent, nothing can be changed."""
+    return await accounts.change_account(house, call, account_id, change)
+
+
+@router.post("/v1/api-keys", status_code=201)
+async def issue_key(house: House, call: Annotated[Call, may("keys:write")], wish: KeyWish) -> NewKeyView:
+    """Issues a key with at most the scopes and lists of the asking key. It is in this answer, once."""
+    return await keys.issue_key(house, call, wish)
+
+
+@router.get("/v1/api-keys")
+async def see_keys(
+    house: House, call: Annotated[Call, may("keys:read")], limit: Limit = 100, cursor: str | None = None
+) -> Page[KeyView]:
+    """The account's keys, revoked ones too, without their secrets."""
+    return await keys.see_keys(house, call, limit, cursor)
+
+
+@router.delete("/v1/api-keys/{key_id}", status_code=204)
+async def revoke_key(house: House, call: Annotated[Call, may("keys:write")], key_id: UUID) -> None:
+    """Revokes a key, everywhere within seconds."""
+    await keys.revoke_key(house, call, key_id)

@@ -1,0 +1,1 @@
+"""contacts.domain: the decisions, pure."""

@@ -1,0 +1,83 @@
+"""contacts.domain.accounts: an account's states, and its API keys."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+KEY_PREFIX = "mm_live_"
+SECRET_BYTES = 32
+
+
+class AccountState(StrEnum):
+    """Suspended: nothing is sent, nothing can be changed, everything can be read, a "no" is still taken."""
+
+    OPEN = "open"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+_NEXT = {
+    AccountState.OPEN: {AccountState.SUSPENDED, AccountState.CLOSED},
+    AccountState.SUSPENDED: {AccountState.OPEN, AccountState.CLOSED},
+    AccountState.CLOSED: set[AccountState](),
+}
+
+
+def may_become(now: AccountState, wished: AccountState) -> bool:
+    """Closing is for good; the rest goes both ways. Staying as it is is always allowed."""
+    return wished == now or wished in _NEXT[now]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One client of the platform. `number` is small and platform-wide: people, Feedback-ID and tokens use it."""
+
+    account_id: UUID
+    number: int
+    name: str
+    state: AccountState
+    opened_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as it is kept: never its secret. `hint` is the start of it, for people who look for it."""
+
+    account_id: UUID
+    id: UUID
+    name: str
+    hint: str
+    scopes: tuple[str, ...]
+    lists: tuple[UUID, ...] | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    version: int
+
+
+def key_of(secret: bytes) -> str:
+    """The text a client is shown once, from 256 random bits."""
+    return KEY_PREFIX + base64.urlsafe_b64encode(secret).decode().rstrip("=")
+
+
+def key_hash(text: str) -> bytes:
+    """What is stored of a key. 256 random bits need no slow hash: there is nothing to guess."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def scope_faults(wished: Sequence[str], known: Container[str], own: Container[str]) -> list[tuple[str, str, str]]:
+    """What is wrong with a new key's scopes, as (JSON pointer, code, detail). No key makes one that may do more."""
+    faults = []
+    for i, scope in enumerate(wished):
+        if scope not in known:
+            faults.append((f"/scopes/{i}", "scope.unknown", "no such scope"))
+        elif scope not in own:
+            faults.append((f"/scopes/{i}", "scope.beyond", "the asking key does not have this scope itself"))
+    return faults

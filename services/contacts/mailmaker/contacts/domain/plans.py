@@ -1,0 +1,155 @@
+"""contacts.domain.plans: what a file would do to a list, row by row; storage.plan_sql says the same set-based.
+
+Each row of a file counts once: created, updated, unchanged, protected, rejected or duplicate. A full file also removes
+the contacts it does not name; those are no rows of the file, and are counted beside the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from mailmaker.contacts.domain.consent import Consent, at_birth, opted_out
+from mailmaker.contacts.domain.lists import STANDARD_FIELDS, KeyKind
+
+Mode = Literal["incremental", "full"]
+
+
+class Action(StrEnum):
+    """What a plan's row says. Unchanged rows are only counted."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    REMOVED = "removed"
+    PROTECTED = "protected"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a plan must know of its import."""
+
+    mode: Mode
+    fields: tuple[str, ...]
+    empty_cells: Literal["keep", "erase"]
+    consent: Consent
+    rows: int
+    rejected: int
+    duplicate: int
+    staged: int
+    apply: Literal["auto", "on_approval"]
+
+    @property
+    def standard(self) -> tuple[str, ...]:
+        """The standard fields the file has a column for, in a fixed order: these alone are compared and written."""
+        return tuple(name for name in STANDARD_FIELDS if name in self.fields)
+
+    @property
+    def custom(self) -> bool:
+        return any(name not in STANDARD_FIELDS for name in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many of each. `removed` counts contacts, the others rows of the file."""
+
+    rows: int
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    protected: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+
+    @property
+    def adds_up(self) -> bool:
+        told = self.created + self.updated + self.unchanged + self.protected + self.rejected + self.duplicate
+        return told == self.rows and min(asdict(self).values()) >= 0
+
+    def named(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """An existing contact, as far as the classification needs it."""
+
+    values: Mapping[str, str | None]
+    email_consent: Consent
+    sms_consent: Consent
+
+
+def overlaid(before: Mapping[str, str | None], row: Mapping[str, str | None], options: Options) -> dict[str, str | None]:
+    """An existing contact's fields after a row of the file: an empty cell keeps or erases as the options say, and what
+    the file has no column for stays. The key is never erased: a row without it was rejected before."""
+    written = {name: row.get(name) for name in options.standard}
+    if options.empty_cells == "keep":
+        written = {name: value for name, value in written.items() if value is not None}
+    return {**before, **written}
+
+
+def classify(before: Before | None, row: Mapping[str, str | None], options: Options, *, meets_a_no: bool) -> Action | None:
+    """What a row of the file is; None is unchanged. `meets_a_no`: its address, key or contact has said "no" before."""
+    if before is None:
+        return Action.PROTECTED if meets_a_no else Action.CREATED
+    if meets_a_no or opted_out(before.email_consent, before.sms_consent):
+        return Action.PROTECTED
+    return Action.UPDATED if overlaid(before.values, row, options) != dict(before.values) else None
+
+
+def consent_after(before: Consent | None, options: Options, *, meets_a_no: bool) -> Consent:
+    """The consent an import leaves on one channel: it never raises an existing contact's."""
+    if before is None:
+        return at_birth(options.consent, meets_a_no=meets_a_no)
+    return Consent.UNSUBSCRIBED if meets_a_no else before
+
+
+def counted(options: Options, *, created: int, updated: int, protected: int, removed: int, repeated: int) -> Counts:
+    """The counts of a plan. What is staged and neither created, updated, protected nor repeated is unchanged."""
+    return Counts(
+        rows=options.rows, created=created, updated=updated, protected=protected, removed=removed,
+        rejected=options.rejected, duplicate=options.duplicate + repeated,
+        unchanged=options.staged - created - updated - protected - repeated,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """Why a plan waits for somebody's word, or why it cannot be applied at all."""
+
+    state: Literal["quarantined", "failed"]
+    code: str
+    detail: str
+
+
+def guard(counts: Counts, options: Options, *, in_list: int) -> Guarded | None:
+    """The place for what must not be applied unseen. More guards (too many removals, key drift) belong here."""
+    if not counts.adds_up:
+        return Guarded("failed", "plan.broken", "the rows received are not the rows that were staged; send the file again")
+    if options.mode == "full" and in_list and counts.created + counts.updated + counts.unchanged + counts.protected == 0:
+        return Guarded("quarantined", "guard.would_empty", "a full file without one good row would empty the list")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An import as this house keeps it."""
+
+    account_id: UUID
+    import_id: UUID
+    list_id: UUID
+    options: Options
+    state: str
+    counts: Counts | None = None
+    applied: Counts | None = None
+
+    def with_state(self, state: str) -> Plan:
+        return replace(self, state=state)
+
+
+def wants_key(kind: KeyKind, fields: tuple[str, ...]) -> bool:
+    """Whether the file has the list's key at all."""
+    return str(kind) in fields

@@ -1,0 +1,53 @@
+"""contacts.errors: what can go wrong in this house.
+
+Problem
+|-- Invalid 422           WrongFields (the faults name them), EmptyKey
+|-- NotFound 404          NoSuchThing
+|-- Conflict 409          TooManyLists, KeyTaken, WrongState, Stale (412)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailmaker.common.web.problem import Conflict, Fault, Invalid, NotFound
+
+
+class WrongFields(Invalid):
+    """Fields of the request cannot be taken."""
+
+    code = "fields_invalid"
+
+
+def wrong_fields(faults: Sequence[tuple[str, str, str]], detail: str = "the fields named in `errors` are wrong") -> WrongFields:
+    return WrongFields(detail, faults=[Fault(*fault) for fault in faults])
+
+
+class NoSuchThing(NotFound):
+    """This account has no such thing."""
+
+
+class TooManyLists(Conflict):
+    """The account has as many lists as it may have."""
+
+    code = "list_quota_reached"
+
+
+class KeyTaken(Conflict):
+    """The key belongs to another contact of the list. Concurrent first writes of one contact meet here too."""
+
+    code = "contact_key_taken"
+
+
+class WrongState(Conflict):
+    """The account cannot go from its state to that one."""
+
+    code = "account_state"
+
+
+class Stale(Conflict):
+    """Somebody else changed it first: read it again. `If-Match` did not name the present version."""
+
+    code = "version_mismatch"
+    status = 412
+    title = "Changed by somebody else"

@@ -1,0 +1,1 @@
+"""contacts.events: the bus doors."""

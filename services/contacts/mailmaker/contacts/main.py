@@ -1,0 +1,65 @@
+"""contacts.main: constructs the house: doors, imports, the feed's follower, courier, consumer, hand-over."""
+
+from __future__ import annotations
+
+from mailmaker.common.bus.consumer import Consumer
+from mailmaker.common.bus.courier import Courier
+from mailmaker.common.bus.figures import Figures
+from mailmaker.common.bus.handover import Handover
+from mailmaker.common.bus.protocol import Bus
+from mailmaker.common.feed import FeedFollower
+from mailmaker.common.mail.address import pepper_check
+from mailmaker.common.ops.clock import SystemClock
+from mailmaker.common.ops.lifecycle import House, Running, Worker
+from mailmaker.common.ops.metrics import Metrics
+from mailmaker.common.ops.settings import Shared
+from mailmaker.common.storage.engine import Database
+from mailmaker.common.web.app import create_app
+from mailmaker.common.web.internal import InternalClient
+from mailmaker.common.web.keyring import KeyRing
+from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
+from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
+from mailmaker.contacts.actions.house import Contacts
+from mailmaker.contacts.actions.keys import OwnKeys
+from mailmaker.contacts.actions.run_imports import RunImports
+from mailmaker.contacts.api import accounts, contacts, internal, lists, plans
+from mailmaker.contacts.events.hears import CONSUMER, hears
+from mailmaker.contacts.settings import Settings
+
+NAME = "contacts"
+PATHS = ("/v1/accounts", "/v1/api-keys", "/v1/lists", "/v1/plans")
+
+
+async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
+    """The house, connected to nothing yet."""
+    clock, metrics = SystemClock(), Metrics()
+    url = settings.database_url or shared.database_url
+    db = Database(url.get_secret_value(), house=NAME, pool=settings.database_pool)
+    ingest = InternalClient(shared.url_of("ingest"), shared.service_token)
+    suppression = InternalClient(shared.url_of("suppression"), shared.service_token)
+    pepper = shared.pepper_bytes
+    keyring = KeyRing(OwnKeys(db), clock)
+    house = Contacts(db, clock, pepper, ingest, FeedFollower(suppression, pepper_check(pepper)))
+    follow, figures = FollowSuppressions(house), Figures(metrics)
+    app = create_app(
+        NAME,
+        [accounts.router, lists.router, contacts.router, plans.router, internal.router],
+        shared=shared,
+        keyring=keyring,
+        metrics=metrics,
+        state=house,
+        ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring)},
+        description="Accounts, API keys, lists, contacts, their consent, and the plans of imports.",
+    )
+    workers: list[Worker] = [
+        keyring,
+        follow,
+        Consumer(db, bus, CONSUMER, hears(house), figures),
+        Courier(db, bus, figures),
+        Handover(db, {"suppression": suppression, "ingest": ingest}, figures),
+    ]
+    workers += [RunImports(house, follow, number) for number in range(1, settings.imports + 1)]
+    return Running(app, workers, (db, ingest, suppression, keyring))
+
+
+HOUSE = House(NAME, PATHS, Settings, build)

@@ -1,0 +1,1 @@
+"""contacts.storage: what is kept, and the only SQL."""
