@@ -64,20 +64,17 @@ def _words(text: str) -> list[bytes]:
 
 
 def _folded_plain(text: str, used: int) -> bytes:
-    """Folds at single spaces; a word longer than a line of 998 is put into encoded words instead."""
+    """Folds before single spaces; what plain folding would change or leave too long goes into encoded words."""
     if used + len(text) <= _FOLD_AT:
         return text.encode()
-    lines, line = [], ""
-    room = _FOLD_AT - used
-    for word in text.split(" "):
-        if len(word) > 900:
-            return b"\r\n ".join(_words(text))
-        if line and len(line) + 1 + len(word) > room and word:
-            lines.append(line)
-            line, room = word, _FOLD_AT - 1
-        else:
-            line = f"{line} {word}" if line or lines or word == "" else word
-    lines.append(line)
-    if any(not part.strip() for part in lines):
+    words = text.split(" ")
+    if any(not 0 < len(word) <= 900 for word in words):
         return b"\r\n ".join(_words(text))
+    lines, room = [words[0]], _FOLD_AT - used
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+            room = _FOLD_AT - 1
     return "\r\n ".join(lines).encode()

@@ -33,9 +33,11 @@ STOPPING = Refusal("queued", "stopping")
 class View(Protocol):
     """What this process has seen of "no"s and mailings."""
 
-    number: int
-    fresh_until: float
-    running: Mapping[UUID, object]
+    @property
+    def fresh_until(self) -> float: ...
+
+    @property
+    def running(self) -> Mapping[UUID, object]: ...
 
     def stopped(self, account_id: UUID, list_id: UUID, channel: str, subjects: tuple[bytes, ...]) -> Refusal | None: ...
 

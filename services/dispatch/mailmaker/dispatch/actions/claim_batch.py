@@ -1,0 +1,50 @@
+"""dispatch.actions: takes a batch of one mailing's messages for a relay: suppression, caps and lease in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from asyncpg import Record
+from mailmaker.common.contracts.contacts import ChannelCap
+from mailmaker.common.ops.clock import Clock
+from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.transaction import Transaction
+from mailmaker.dispatch.domain.caps import Allowance, allowance, channel_cap
+from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.storage import claims
+
+EXPIRE_AT_ONCE = 2000
+
+
+async def claim_batch(db: Database, clock: Clock, mailing: RunningMailing, fence: int, limit: int) -> list[Record]:
+    """Messages of the mailing that this relay may prepare: claimed under its fence, caps reserved.
+
+    What was suppressed, capped or held instead has its state, and the capped know which mailings won.
+    """
+    async with db.platform() as tx:
+        wanted = claims.Wanted(
+            mailing.account_id, mailing.id, mailing.number, limit, fence, await _allowances(tx, clock, mailing)
+        )
+        rows = await claims.claim(tx, wanted)
+        refused = [row["id"] for row in rows if row["state"] in ("capped", "held")]
+        if refused:
+            await claims.explain(tx, wanted, refused)
+    return [row for row in rows if row["state"] == "claimed"]
+
+
+async def expire_mailing(db: Database, account_id: UUID, mailing_id: UUID) -> int:
+    """Ends the messages of a mailing whose validity is over, some at a time. Returns how many."""
+    async with db.platform() as tx:
+        return await claims.expire(tx, account_id, mailing_id, EXPIRE_AT_ONCE)
+
+
+async def _allowances(tx: Transaction, clock: Clock, mailing: RunningMailing) -> Sequence[tuple[UUID, Allowance]]:
+    """Each list's allowance now. Transactional mail is exempt; a list we know nothing of gives nothing."""
+    found = []
+    now = clock.now()
+    for row in await claims.caps_of(tx, mailing.account_id, mailing.list_ids):
+        exempt = mailing.mail_class == "transactional"
+        cap = ChannelCap() if exempt else channel_cap(row["caps"], mailing.channel)
+        found.append((row["list_id"], allowance(cap, now, mailing.valid_until)))
+    return found

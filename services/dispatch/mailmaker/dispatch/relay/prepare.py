@@ -1,0 +1,142 @@
+"""dispatch.relay: claimed rows become signed mails: compiled once a mailing, rendered and signed in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+from mailmaker.common.mail.address import InvalidAddress, canonical_address
+from mailmaker.common.mail.tokens import TokenKeys
+from mailmaker.common.ops.clock import Clock
+from mailmaker.common.storage.engine import Database
+from mailmaker.dispatch.actions.read_copy import read_copy
+from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.relay.mail import Mail
+from mailmaker.dispatch.relay.sign import Signer, WeakKey
+from mailmaker.dispatch.render.mail import CompiledMail, Copy, Doors, written
+from mailmaker.dispatch.render.text import TemplateFault
+from mailmaker.dispatch.storage.outcomes import Beginning
+from mailmaker.dispatch.storage.seal import Seal, Unsealable
+
+KEPT_MAILINGS = 200
+REREAD_AFTER = 600.0
+_DOT = re.compile(rb"(\A|\r\n)\.")
+
+
+class Unusable(RuntimeError):
+    """This mailing cannot be sent from here: its text or its key cannot be used. Names no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A mailing compiled, with the signer of its domain."""
+
+    mail: CompiledMail
+    signer: Signer
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a batch became: mails, and messages that cannot be written, each with the reason."""
+
+    mails: list[Mail]
+    faults: list[tuple[Beginning, str]]
+
+
+class Preparer:
+    """Compiles, renders and signs. The executor is the caller's."""
+
+    def __init__(
+        self, db: Database, clock: Clock, doors: Doors, keys: TokenKeys, seal: Seal, executor: Executor
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._doors = doors
+        self._keys = keys
+        self._seal = seal
+        self._executor = executor
+        self._ready: OrderedDict[UUID, Ready] = OrderedDict()
+
+    async def prepare(self, mailing: RunningMailing, rows: Sequence[Record]) -> Prepared:
+        """Renders and signs a batch in a thread: jobs of 50 and more make use of a second core. Raises Unusable."""
+        ready = await self._of(mailing)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._write_all, ready, mailing, rows)
+
+    async def _of(self, mailing: RunningMailing) -> Ready:
+        known = self._ready.get(mailing.id)
+        if known is not None and self._clock.boot() - known.read_at < REREAD_AFTER:
+            self._ready.move_to_end(mailing.id)
+            return known
+        row = await read_copy(self._db, mailing.account_id, mailing.id)
+        if row is None:
+            raise Unusable("the mailing or its domain is gone")
+        ready = self._compiled(row)
+        self._ready[mailing.id] = ready
+        while len(self._ready) > KEPT_MAILINGS:
+            self._ready.popitem(last=False)
+        return ready
+
+    def _compiled(self, row: Record) -> Ready:
+        copy = Copy(
+            account_number=row["account_number"], mailing_number=row["number"], mailing_id=row["id"],
+            sender_id=row["sender_id"], subject=row["subject"], html=row["html"], body=row["body"],
+            from_name=row["from_name"], from_email=row["from_email"], reply_to=row["reply_to"],
+        )
+        try:
+            pem = self._seal.open(bytes(row["private_key"]), row["account_id"], row["domain_id"])
+            signer = Signer.from_pem(row["domain"], row["selector"], pem)
+            return Ready(CompiledMail(copy, self._doors, self._keys), signer, self._clock.boot())
+        except (Unsealable, WeakKey, TemplateFault, ValueError) as wrong:
+            raise Unusable(f"{type(wrong).__name__}: {wrong}") from wrong
+
+    def _write_all(self, ready: Ready, mailing: RunningMailing, rows: Sequence[Record]) -> Prepared:
+        """In a thread. RSA runs without the interpreter lock, so the event loop goes on meanwhile."""
+        mails: list[Mail] = []
+        faults: list[tuple[Beginning, str]] = []
+        now, boot = self._clock.now(), self._clock.boot()
+        at = int(time.time())
+        for row in rows:
+            beginning = mailing.account_id, row["id"], row["attempt_id"]
+            try:
+                good_until = boot + (row["claimed_until"] - now).total_seconds()
+                mails.append(self._write(ready, mailing, row, now, at, good_until))
+            except TemplateFault:
+                faults.append((beginning, "render"))
+            except InvalidAddress:
+                faults.append((beginning, "address"))
+        return Prepared(mails, faults)
+
+    def _write(
+        self, ready: Ready, mailing: RunningMailing, row: Record, now: Any, at: int, good_until: float
+    ) -> Mail:
+        address = row["address"]
+        # What goes into RCPT TO is what was suppressed, counted and deduplicated, or it does not go.
+        if canonical_address(address) != address:
+            raise InvalidAddress("address.not_canonical", "the stored address is not canonical")
+        merge = row["merge"]
+        values = {} if merge is None else json.loads(merge)
+        unsigned = ready.mail.write(address, row["contact_id"], row["list_id"], values, now)
+        data = written(unsigned, ready.signer.sign(unsigned.headers, unsigned.body, at))
+        if b"\r\n." in data:
+            data = _DOT.sub(rb"\1..", data)
+        envelope = f"MAIL FROM:<{unsigned.return_path}>\r\nRCPT TO:<{address}>\r\n".encode("ascii")
+        fkey = row["fkey_subject"]
+        subjects = (bytes(row["address_subject"]), bytes(row["contact_subject"]))
+        return Mail(
+            account_id=mailing.account_id, id=row["id"], attempt_id=row["attempt_id"], mailing_id=mailing.id,
+            list_id=row["list_id"], channel=row["channel"],
+            subjects=subjects if fkey is None else (*subjects, bytes(fkey)), attempts=row["attempts"],
+            first_try=row["begun_at"], valid_until=mailing.valid_until, good_until=good_until, envelope=envelope,
+            data=data + b".\r\n",
+        )
