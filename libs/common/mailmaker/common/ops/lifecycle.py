@@ -21,6 +21,10 @@ GROUP = "mailmaker.services"
 STOP_TIMEOUT = 25.0
 
 
+class DoorsClosed(RuntimeError):
+    """A process that answers nobody must end, so that it is started again."""
+
+
 class Worker(Protocol):
     """Something that runs until told to stop. An exception ends it; it is started again with back-off."""
 
@@ -63,6 +67,13 @@ def houses() -> dict[str, House]:
     return dict(sorted(found.items()))
 
 
+def house_named(name: str) -> House:
+    """One installed house; the others are not imported."""
+    (point,) = entry_points(group=GROUP, name=name)
+    house: House = point.load()
+    return house
+
+
 def house_names() -> tuple[str, ...]:
     """The names of the installed houses, without importing them."""
     return tuple(sorted(point.name for point in entry_points(group=GROUP)))
@@ -83,14 +94,17 @@ async def run_houses(chosen: Sequence[House], environ: Mapping[str, str], bus: B
         # Building declares every consumer: only then may records flow. The road outlives those who use it.
         life.push_async_callback(bus.stop)
         await bus.start()
-        for running, settings in built:
-            await life.enter_async_context(alive(running, settings))
-        await stop.wait()
+        doors = [await life.enter_async_context(alive(running, settings)) for running, settings in built]
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait({stopping, *doors}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not stop.is_set():
+            raise DoorsClosed("a house's HTTP doors could not be opened, or fell shut")
 
 
 @contextlib.asynccontextmanager
 async def alive(running: Running, settings: ServiceSettings) -> Any:
-    """A built house with its resources open, its workers running and its doors answering."""
+    """A built house with its resources open and its workers running; yields the task that serves its doors."""
     stop = asyncio.Event()
     opened: list[Resource] = []
     server = uvicorn.Server(
@@ -120,7 +134,7 @@ async def alive(running: Running, settings: ServiceSettings) -> Any:
             ]
         serving = asyncio.create_task(_serve(server), name="http")
         try:
-            yield server
+            yield serving
         finally:
             server.should_exit = True
             stop.set()

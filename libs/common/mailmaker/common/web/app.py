@@ -6,14 +6,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
+from uuid import UUID
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.ops.metrics import CONTENT_TYPE, Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.ids import new_id
+from mailmaker.common.web.auth import internal_only
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.problem import MEDIA_TYPE, Fault, Invalid, NotFound, Problem, ProblemBody
 from starlette.exceptions import HTTPException
@@ -93,6 +95,12 @@ def _health(house: str, metrics: Metrics) -> APIRouter:
     @router.get("/version")
     async def release() -> dict[str, str]:
         return {"service": house, "version": version("mailmaker")}
+
+    @router.get("/internal/known/{account_id}", dependencies=[Depends(internal_only)])
+    async def known(request: Request, account_id: UUID) -> Response:
+        """Whether this house knows an account: a launcher is ready when all of them know its first one."""
+        keyring: KeyRing = request.app.state.keyring
+        return Response(status_code=200 if await keyring.account(account_id) else 404)
 
     return router
 

@@ -1,0 +1,51 @@
+"""common.embedded.options: what `mailmaker up` may be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+SCALABLE = ("dispatch",)
+"""Houses of which several processes may share this machine. The others own a port or a local journal."""
+
+
+class BusKind(StrEnum):
+    """What carries the events."""
+
+    KAFKA = "kafka"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """The options of `mailmaker up`."""
+
+    state: Path = Path(".mailmaker")
+    port: int | None = None
+    bus: BusKind = BusKind.KAFKA
+    smarthost: str | None = None
+    scale: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for house, count in self.scale.items():
+            if house not in SCALABLE or not 1 <= count <= 32:
+                raise ValueError(f"--scale takes {', '.join(SCALABLE)}=1 to 32, not {house}={count}")
+        if self.scale and self.bus is BusKind.MEMORY:
+            raise ValueError("--scale needs Kafka: --bus memory is one process")
+        if self.smarthost is not None:
+            host, _, port = self.smarthost.rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError(f"--smarthost is HOST:PORT, not {self.smarthost}")
+
+
+def scale_of(texts: list[str]) -> dict[str, int]:
+    """`dispatch=2` as a mapping. Raises ValueError."""
+    scale = {}
+    for text in texts:
+        house, _, count = text.partition("=")
+        if not count.isdigit():
+            raise ValueError(f"--scale is HOUSE=NUMBER, not {text}")
+        scale[house] = int(count)
+    return scale

@@ -1,0 +1,46 @@
+"""common.embedded.readiness: are all houses ready, and do all of them know the demo account?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+from mailmaker.common.embedded.plan import Place, Plan
+
+_TIMEOUT = 3.0
+
+
+class Readiness:
+    """Asks every process of every house."""
+
+    def __init__(self, plan: Plan, http: httpx.AsyncClient) -> None:
+        self._plan = plan
+        self._http = http
+
+    async def everything(self) -> Mapping[str, str]:
+        """What is missing, by process; empty when nothing is. Without a demo account something always is."""
+        if "demo_sender" not in self._plan.state.secrets():
+            return {"demo": "the demo account is not made yet"}
+        return await self.missing()
+
+    async def missing(self) -> Mapping[str, str]:
+        """The same, but for an account that is not made yet."""
+        account = self._plan.state.secrets().get("account_id")
+        answers = await asyncio.gather(*(self._ask(place, account) for place in self._plan.places))
+        return {place.name: what for place, what in zip(self._plan.places, answers, strict=True) if what}
+
+    async def _ask(self, place: Place, account: str | None) -> str:
+        try:
+            ready = await self._http.get(f"{place.url}/readyz", timeout=_TIMEOUT)
+            if ready.status_code != 200:
+                return ready.text[:500]
+            if account is not None:
+                headers = {"Authorization": f"Bearer {self._plan.service_token}"}
+                url = f"{place.url}/internal/known/{account}"
+                known = await self._http.get(url, headers=headers, timeout=_TIMEOUT)
+                if known.status_code != 200:
+                    return "does not know the demo account"
+        except httpx.HTTPError as wrong:
+            return f"does not answer ({type(wrong).__name__})"
+        return ""
