@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -65,18 +65,26 @@ class Ledger:
         self.directory = directory
 
     def __iter__(self) -> Iterator[Seen]:
-        path = self.directory / LEDGER
-        if not path.exists():
-            return
-        with path.open("rb") as lines:
-            for line in lines:
-                if not line.endswith(b"\n"):
-                    return
-                values = dict(zip(_NAMES, json.loads(line), strict=True))
-                yield replace(Seen(**values), recipients=tuple(values["recipients"]))
+        return iter(self.load())
 
     def load(self) -> list[Seen]:
-        return list(self)
+        return self.since(0)[0]
+
+    def since(self, position: int) -> tuple[list[Seen], int]:
+        """What was written after a position (0 is the beginning), and the position to ask from next."""
+        found: list[Seen] = []
+        path = self.directory / LEDGER
+        if not path.exists():
+            return found, position
+        with path.open("rb") as lines:
+            lines.seek(position)
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                values = dict(zip(_NAMES, json.loads(line), strict=True))
+                found.append(Seen(**(values | {"recipients": tuple(values["recipients"])})))
+                position += len(line)
+        return found, position
 
     def count(self) -> int:
         """Whole lines so far, without reading them."""
