@@ -79,8 +79,8 @@ def load(cls: type[S], environ: Mapping[str, str], prefix: str) -> S:
     """Reads `prefix`* from the environment; `<KEY>_FILE` names a file that holds the value. Raises WrongSettings."""
     values: dict[str, str] = {}
     for name, value in environ.items():
-        if not name.startswith(prefix):
-            continue
+        if not name.startswith(prefix) or (name in _shared_names() and cls is not Shared):
+            continue  # MAILMAKER_CONTACTS_URL tells every house where contacts is; it is not contacts' own
         key = name.removeprefix(prefix).lower()
         if key not in cls.model_fields and key.endswith("_file"):
             key, value = key.removesuffix("_file"), Path(value).read_text().strip()
