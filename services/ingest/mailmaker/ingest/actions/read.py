@@ -68,6 +68,7 @@ class ReaderWorker:
 
     async def _read(self, of: Import, lease: UUID, stop: asyncio.Event) -> Answer | None:
         """The child's last word. None: there is nothing to finish (cancelled, given back, or the child crashed)."""
+        await self._files.forget_halves(of.id)
         async with reading(self._job(of)) as child:
             heard = renewed = self._clock.boot()
             rows = 0

@@ -102,7 +102,7 @@ async def see_import(
 async def cancel(
     request: Request, import_id: UUID, call: Annotated[Call, may("imports:write")]
 ) -> ImportView:
-    """Takes an import back while it is received, parsing or quarantined."""
+    """Takes an import back while it is received, parsing, planned or quarantined."""
     house = house_of(request)
     return await cancel_import(house.db, house.clock, call, import_id)
 

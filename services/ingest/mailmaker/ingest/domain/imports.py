@@ -36,8 +36,8 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-CANCELLABLE = frozenset((State.RECEIVED, State.PARSING, State.QUARANTINED))
-"""Where nobody may be applying it: a staged or planned import is in contacts' hands, and its word decides."""
+CANCELLABLE = frozenset((State.RECEIVED, State.PARSING, State.PLANNED, State.QUARANTINED))
+"""Where it waits for somebody: a staged import is being worked on by contacts, and its word decides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,15 @@ class Files:
         for path in (self.upload(import_id), self.staged(import_id)):
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
+    async def forget_halves(self, import_id: UUID) -> None:
+        """Removes what a reader that was killed had begun to write."""
+        await asyncio.to_thread(self._forget_halves, import_id)
+
+    def _forget_halves(self, import_id: UUID) -> None:
+        for kind in ("staged", "rejects"):
+            for path in (self._root / kind).glob(f"{import_id}.*"):
+                path.unlink(missing_ok=True)
+
     def _prepare(self) -> None:
         for kind in _KINDS:
             (self._root / kind).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,249 @@
+"""integration: a file walks from the door to its staged rows; what is wrong is named; what contacts says is shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from ingest_house import Ingest
+from mailmaker.common.contracts.internal import CustomField
+from mailmaker.common.storage.bulk import copy_in
+from mailmaker.common.storage.ids import new_id
+from mailmaker.ingest.domain.fields import STAGED_COLUMNS
+
+GOOD = "email;nome;data_nascita;boh\na@example.it;Niccolò;29/02/1980;x\nb@example.it;Anna;;x\n".encode()
+
+
+async def test_a_file_is_taken_read_and_announced(ingest: Ingest) -> None:
+    sent = await ingest.send(GOOD)
+    assert sent.status_code == 202
+    taken = sent.json()
+    assert (taken["state"], taken["error"], taken["rejects_url"], taken["plan_url"]) == (
+        "received",
+        None,
+        None,
+        None,
+    )
+    assert taken["progress"] == {"done": 0, "total": 2}
+    assert taken["file"]["name"] == "../../a file.csv"
+    assert ingest.on_disk() == [f"uploads/{taken['id']}"]
+    assert await ingest.read()
+    assert not await ingest.read()
+    seen = await ingest.show(taken["id"])
+    assert seen["state"] == "staged"
+    assert seen["counts"] == {
+        "rows": 2, "created": 0, "updated": 0, "unchanged": 0, "removed": 0, "protected": 0, "rejected": 0, "duplicate": 0,
+    }  # fmt: skip
+    assert (seen["file"]["encoding"], seen["file"]["delimiter"], seen["file"]["ignored"]) == (
+        "utf-8",
+        ";",
+        ["boh"],
+    )
+    (event,) = await ingest.told()
+    assert (event["type"], event["import_id"], event["staged"]) == ("import.staged", taken["id"], 2)
+    assert event["fields"] == ["email", "name", "birth_date"]
+
+
+async def test_staged_rows_go_into_postgresql_as_they_are(ingest: Ingest) -> None:
+    ingest.list_id = ingest.contacts.open_list(
+        ingest.account,
+        "fkey",
+        CustomField(name="note", type="text"),
+        CustomField(name="points", type="number"),
+    )
+    data = b'fkey,cognome,note,points\n"k,""1""","D\'Angelo, ""il"" \\. moro","a\nb","1,5"\nk2,\\N,,\n'
+    seen = await ingest.imported(data)
+    columns = ", ".join(f"{name} {'jsonb' if name == 'custom' else 'text'}" for name in STAGED_COLUMNS)
+    async with ingest.db.platform() as tx:
+        await tx.driver.execute(f"CREATE TEMP TABLE pulled ({columns})")
+        pulled = await ingest.internal("GET", f"/internal/imports/{seen['id']}/staged")
+        assert pulled.status_code == 200
+
+        async def source() -> Any:
+            yield pulled.content
+
+        assert await copy_in(tx.driver, "pulled", STAGED_COLUMNS, source()) == 2
+        first, second = await tx.driver.fetch("SELECT * FROM pulled ORDER BY line::int")
+    assert (first["line"], first["key_text"], first["surname"]) == ("2", 'k,"1"', 'D\'Angelo, "il" \\. moro')
+    assert (first["custom"], first["email"]) == ({"note": "a b", "points": 1.5}, None)
+    assert (second["line"], second["surname"], second["custom"]) == ("4", "\\N", None)
+
+
+async def test_bad_rows_come_back_with_line_field_and_code(ingest: Ingest) -> None:
+    data = b"email,birth_date\na@example.it,1980-02-29\nb@example.it,1981-02-29\nA@EXAMPLE.IT,\n"
+    seen = await ingest.imported(data)
+    assert (seen["counts"]["rows"], seen["counts"]["rejected"], seen["counts"]["duplicate"]) == (3, 1, 1)
+    rejects = await ingest.http.get(seen["rejects_url"])
+    assert rejects.headers["content-type"].startswith("text/csv")
+    (row,) = csv.DictReader(io.StringIO(rejects.text))
+    assert row == {
+        "email": "b@example.it", "birth_date": "1981-02-29", "_line": "3", "_field": "birth_date",
+        "_code": "date.impossible", "_message": "no such day in the calendar",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "status", "pointer", "code"),
+    [
+        (b"", {}, 422, "/file", "file.empty"),
+        (b"email\n", {}, 422, "/file", "file.no_rows"),
+        (b"nome\nAnna\n", {}, 422, "/file", "columns.no_key"),
+        (b"email,name\na@b.it,\xff\xfe\xfd\x81\n", {}, 422, "/file", "encoding.unknown"),
+        (b"email\na@b.it\n", {"list": "nothing"}, 422, "/options/list", "uuid_parsing"),
+        (b"email\na@b.it\n", {"list": str(new_id())}, 404, "/options/list", "list.unknown"),
+        (b"email\na@b.it\n", {"mode": "mirror"}, 422, "/options/mode", "literal_error"),
+        (b"email\na@b.it\n", {"mode": "opt_out"}, 422, "/options/mode", "not_available"),
+        (b"email\na@b.it\n", {"profile": str(new_id())}, 422, "/options/profile", "not_available"),
+        (
+            b"email\na@b.it\n",
+            {"protect_cancellations": False},
+            422,
+            "/options/protect_cancellations",
+            "not_available",
+        ),
+        (b"email\na@b.it\n", {"encoding": "klingon"}, 422, "/options/encoding", "value_error"),
+        (
+            b"email\na@b.it\n",
+            {"mapping": {"mail": "email"}},
+            422,
+            "/options/mapping/mail",
+            "mapping.no_such_column",
+        ),
+        (b"email\na@b.it\n", {"shoe": 43}, 422, "/options/shoe", "extra_forbidden"),
+        (b"email\n" + b"a@b.it\n" * 200_000, {}, 413, "/file", "upload.too_large"),
+    ],
+)
+async def test_what_is_wrong_at_the_door_is_named_and_nothing_is_kept(
+    ingest: Ingest, data: bytes, options: dict[str, Any], status: int, pointer: str, code: str
+) -> None:
+    answer = await ingest.send(data, **options)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [(pointer, code)]
+    assert ingest.on_disk() == []
+    assert not await ingest.read()
+
+
+async def test_a_body_that_is_no_form_is_refused(ingest: Ingest) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nemail'
+    form = "multipart/form-data; boundary=x"
+    for kind, body in (
+        ("application/json", b"{}"),
+        ("multipart/form-data", b"x"),
+        (form, b"--x\r\ngarbage"),
+        (form, part),
+        (form, part + b"\r\n--x--\r\n"),
+    ):
+        answer = await ingest.http.post("/v1/imports", content=body, headers={"content-type": kind})
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["code"] == "upload.invalid"
+    assert ingest.on_disk() == []
+
+
+async def test_options_may_come_before_or_after_the_file_and_must_be_json(ingest: Ingest) -> None:
+    good = json.dumps({"list": str(ingest.list_id), "mode": "full"})
+    for fields in (
+        [("options", (None, good)), ("file", ("a.csv", GOOD))], [("file", ("a.csv", GOOD)), ("options", (None, good))]
+    ):  # fmt: skip
+        answer = await ingest.http.post("/v1/imports", files=fields)
+        assert answer.status_code == 202, answer.text
+    answer = await ingest.http.post("/v1/imports", files={"file": GOOD}, data={"options": "{"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/options")
+
+
+async def test_the_same_idempotency_key_gives_the_first_answer_and_one_import(ingest: Ingest) -> None:
+    key = {"Idempotency-Key": "once"}
+    first = await ingest.send(GOOD, headers=key)
+    again = await ingest.send(GOOD, headers=key)
+    assert again.json() == first.json()
+    other = await ingest.send(GOOD + b"c@example.it;C;;\n", headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+    assert ingest.on_disk() == [f"uploads/{first.json()['id']}"]
+    assert len((await ingest.http.get("/v1/imports")).json()["items"]) == 1
+
+
+async def test_another_account_sees_nothing_and_scopes_hold(ingest: Ingest) -> None:
+    seen = await ingest.imported(GOOD)
+    _, stranger = ingest.contacts.account_key()
+    _, reader = ingest.contacts.account_key("imports:read")
+    auth = {"Authorization": f"Bearer {stranger}"}
+    for path in (f"/v1/imports/{seen['id']}", f"/v1/imports/{seen['id']}/rejects"):
+        assert (await ingest.http.get(path, headers=auth)).status_code == 404
+    assert (await ingest.http.post(f"/v1/imports/{seen['id']}:cancel", headers=auth)).status_code == 404
+    assert (await ingest.http.get("/v1/imports", headers=auth)).json() == {"items": [], "next": None}
+    assert (await ingest.send(GOOD, headers=auth)).status_code == 404
+    refused = await ingest.send(GOOD, headers={"Authorization": f"Bearer {reader}"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+    assert (await ingest.http.get(f"/internal/imports/{seen['id']}/staged")).status_code == 401
+
+
+async def test_imports_are_listed_newest_first_by_pages(ingest: Ingest) -> None:
+    made = [(await ingest.send(GOOD)).json()["id"] for _ in range(3)]
+    page = (await ingest.http.get("/v1/imports?limit=2")).json()
+    rest = (await ingest.http.get("/v1/imports", params={"limit": 2, "cursor": page["next"]})).json()
+    assert [one["id"] for one in page["items"] + rest["items"]] == made[::-1]
+    assert rest["next"] is None
+    assert (await ingest.http.get("/v1/imports?cursor=rubbish")).status_code == 422
+
+
+def word(seen: dict[str, Any], ingest: Ingest, state: str, at: datetime, **more: Any) -> dict[str, Any]:
+    """A hand-over of contacts with one word in it."""
+    one = {"import_id": seen["id"], "account_id": str(ingest.account), "state": state, "at": at.isoformat()}
+    return {"items": [{**one, **more}]}
+
+
+async def test_contacts_word_moves_the_import_once_and_in_order(ingest: Ingest) -> None:
+    seen = await ingest.imported(GOOD)
+    path = f"/internal/imports/{seen['id']}/progress"
+    now = datetime.now(UTC)
+    applied = word(
+        seen, ingest, "applied", now, counts={"rows": 9, "created": 1, "unchanged": 1}, done=2, total=2
+    )
+    for body in (
+        applied,
+        applied,
+        word(seen, ingest, "planned", now - timedelta(seconds=1), counts={"created": 7}),
+    ):
+        answer = await ingest.internal("POST", path, body)
+        assert (answer.status_code, answer.json()) == (200, {"state": "applied"})
+    shown = await ingest.show(seen["id"])
+    counts = shown["counts"]
+    assert (shown["state"], counts["rows"], counts["created"], counts["unchanged"]) == ("applied", 2, 1, 1)
+    parts = ("created", "updated", "unchanged", "protected", "rejected", "duplicate")
+    assert sum(counts[part] for part in parts) == counts["rows"]
+    assert ingest.on_disk() == [f"rejects/{seen['id']}"]
+    assert (await ingest.internal("GET", f"/internal/imports/{seen['id']}/staged")).status_code == 404
+
+
+async def test_a_failure_of_contacts_is_shown(ingest: Ingest) -> None:
+    seen = await ingest.imported(GOOD)
+    body = word(seen, ingest, "failed", datetime.now(UTC), error_code="list.unknown", error_detail="gone")
+    assert (
+        await ingest.internal("POST", f"/internal/imports/{seen['id']}/progress", body)
+    ).status_code == 200
+    shown = await ingest.show(seen["id"])
+    assert (shown["state"], shown["error"]) == ("failed", {"code": "list.unknown", "detail": "gone"})
+
+
+async def test_words_about_unknown_imports_are_refused(ingest: Ingest) -> None:
+    seen = {"id": str(new_id())}
+    answer = await ingest.internal(
+        "POST", f"/internal/imports/{seen['id']}/progress", word(seen, ingest, "applied", datetime.now(UTC))
+    )
+    assert answer.status_code == 404
+
+
+async def test_an_import_is_cancelled_before_contacts_has_it(ingest: Ingest) -> None:
+    sent = (await ingest.send(GOOD)).json()
+    for _ in range(2):
+        answer = await ingest.http.post(f"/v1/imports/{sent['id']}:cancel")
+        assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    assert not await ingest.read()
+    assert [event["type"] for event in await ingest.told()] == ["import.cancelled"]
+    seen = await ingest.imported(GOOD)
+    late = await ingest.http.post(f"/v1/imports/{seen['id']}:cancel")
+    assert (late.status_code, late.json()["code"]) == (409, "import.state")
