@@ -42,7 +42,7 @@ async def ingest(database_of: Callable[[str], Awaitable[Database]], tmp_path: Pa
         shared=shared,
         keyring=keyring,
         metrics=Metrics(),
-        state=state.House(db, files, Receiver(db, door, clock, wake), clock, MAX_UPLOAD),
+        state=state.House(db, files, Receiver(db, door, clock, wake), door, clock, MAX_UPLOAD),
         ready={},
         unlimited=("/v1/imports",),
     )

@@ -247,3 +247,17 @@ async def test_an_import_is_cancelled_before_contacts_has_it(ingest: Ingest) -> 
     seen = await ingest.imported(GOOD)
     late = await ingest.http.post(f"/v1/imports/{seen['id']}:cancel")
     assert (late.status_code, late.json()["code"]) == (409, "import.state")
+
+
+async def test_an_approval_is_passed_on_to_contacts(ingest: Ingest) -> None:
+    seen = await ingest.imported(GOOD, apply="on_approval")
+    path = f"/v1/imports/{seen['id']}:approve"
+    early = await ingest.http.post(path)
+    assert (early.status_code, early.json()["code"]) == (409, "import.state")
+    planned = word(seen, ingest, "planned", datetime.now(UTC), counts={"created": 2})
+    await ingest.internal("POST", f"/internal/imports/{seen['id']}/progress", planned)
+    for _ in range(2):
+        answer = await ingest.http.post(path)
+        assert (answer.status_code, answer.json()["state"]) == (200, "planned")
+    wanted = f"/internal/accounts/{ingest.account}/imports/{seen['id']}:approve"
+    assert ingest.contacts.approved == [wanted, wanted]

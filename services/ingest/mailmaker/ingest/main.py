@@ -40,7 +40,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         shared=shared,
         keyring=keyring,
         metrics=metrics,
-        state=state.House(db, files, receiver, clock, settings.max_upload),
+        state=state.House(db, files, receiver, contacts, clock, settings.max_upload),
         ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring)},
         description="Files of contacts: what came in, what was good, what was refused and why.",
         unlimited=("/v1/imports",),

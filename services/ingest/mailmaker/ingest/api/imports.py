@@ -14,6 +14,7 @@ from mailmaker.common.storage.keyset import LIMIT, Page
 from mailmaker.common.web.auth import may, request_key
 from mailmaker.common.web.call import Call
 from mailmaker.common.web.problem import Fault, Invalid
+from mailmaker.ingest.actions.approve import approve_import
 from mailmaker.ingest.actions.cancel import cancel_import
 from mailmaker.ingest.actions.receive import Arrival
 from mailmaker.ingest.actions.show import list_imports, rejects_file, show_import
@@ -96,6 +97,15 @@ async def see_import(
 ) -> ImportView:
     """One import: its state, its counts, why it failed."""
     return await show_import(house_of(request).db, call, import_id)
+
+
+@router.post("/v1/imports/{import_id}:approve")
+async def approve(
+    request: Request, import_id: UUID, call: Annotated[Call, may("imports:write")]
+) -> ImportView:
+    """Lets a planned or quarantined import be applied. The plan is computed anew when it is."""
+    house = house_of(request)
+    return await approve_import(house.db, house.contacts, call, import_id)
 
 
 @router.post("/v1/imports/{import_id}:cancel")

@@ -34,7 +34,9 @@ class OptionsBody(BaseModel):
     )
     protect_cancellations: bool = Field(True, description="False is not available yet.")
     consent: Literal["subscribed", "pending"] = Field("subscribed", description="Consent of new contacts.")
-    apply: Literal["auto", "on_approval"] = Field("auto", description="on_approval is not available yet.")
+    apply: Literal["auto", "on_approval"] = Field(
+        "auto", description="on_approval: the plan waits for `:approve`."
+    )
     expected_rows: int | None = Field(
         None, ge=0, description="Rows the file must have; another number fails the import."
     )
@@ -96,8 +98,6 @@ def _check_available(body: OptionsBody) -> None:
         missing.append(Fault("/options/profile", "not_available", "give the mapping with the import"))
     if not body.protect_cancellations:
         missing.append(Fault("/options/protect_cancellations", "not_available", "past cancellations stand"))
-    if body.apply != "auto":
-        missing.append(Fault("/options/apply", "not_available", "use auto"))
     if missing:
         raise NotAvailable("these options are not available yet", faults=missing)
 

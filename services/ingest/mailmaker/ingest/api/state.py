@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from mailmaker.common.ops.clock import Clock
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.web.internal import InternalClient
 from mailmaker.ingest.actions.receive import Receiver
 from mailmaker.ingest.storage.files import Files
 
@@ -18,6 +19,7 @@ class House:
     db: Database
     files: Files
     receiver: Receiver
+    contacts: InternalClient
     clock: Clock
     max_upload: int
 
