@@ -58,8 +58,12 @@ class ServiceProcess:
         if self._child is not None:
             self._child.stop(signal.SIGTERM, patience=self._patience)
 
-    def last_words(self) -> str:
-        return self._child.last_words() if self._child else ""
+    def fate(self) -> str:
+        """How it ended: its last line, unless that is a line of log, which is better read where it stands."""
+        if self._child is None:
+            return ""
+        last = (self._child.last_words().splitlines() or [""])[-1]
+        return f"({self._child.exit_code}) " + (f"see {self._log}" if last[:1] in ("", "{") else last[:500])
 
 
 def mailmaker_command() -> list[str]:
@@ -79,8 +83,8 @@ async def keep(name: str, thing: Startable, say: Say) -> None:
             continue
         if time.monotonic() - born > _SOUND_AFTER:
             pause = _FIRST_PAUSE
-        words = thing.last_words().splitlines()[-1:] if isinstance(thing, ServiceProcess) else []
-        say(f"{name} ended; it is started again in {pause:.1f} s. {' '.join(words)[:500]}")
+        fate = thing.fate() if isinstance(thing, ServiceProcess) else ""
+        say(f"{name} ended; it is started again in {pause:.1f} s {fate}")
         await asyncio.sleep(pause)
         pause, born = min(pause * 2, _LONGEST_PAUSE), time.monotonic()
         try:

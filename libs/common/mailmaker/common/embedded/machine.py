@@ -62,6 +62,7 @@ class Machine:
             "kafka": kafka or None,
         }
         self.plan.state.tell(facts)
+        self._readiness.told = True
         return facts
 
     async def stop(self) -> None:

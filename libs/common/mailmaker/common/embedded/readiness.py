@@ -17,15 +17,15 @@ class Readiness:
     def __init__(self, plan: Plan, http: httpx.AsyncClient) -> None:
         self._plan = plan
         self._http = http
+        self.told = False
+        """Whether dev.json has been written: who sees the front door ready may read it."""
 
     async def everything(self) -> Mapping[str, str]:
-        """What is missing, by process; empty when nothing is. Without a demo account something always is."""
-        if "demo_sender" not in self._plan.state.secrets():
-            return {"demo": "the demo account is not made yet"}
-        return await self.missing()
+        """What is missing, by process; empty when nothing is, and that has been told."""
+        return await self.missing() if self.told else {"up": "is starting"}
 
     async def missing(self) -> Mapping[str, str]:
-        """The same, but for an account that is not made yet."""
+        """The same while starting; the demo account counts once it is made."""
         account = self._plan.state.secrets().get("account_id")
         answers = await asyncio.gather(*(self._ask(place, account) for place in self._plan.places))
         return {place.name: what for place, what in zip(self._plan.places, answers, strict=True) if what}
