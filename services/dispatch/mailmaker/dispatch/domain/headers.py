@@ -49,12 +49,15 @@ def mailbox(name: str, address: str) -> bytes:
 
 def _words(text: str) -> list[bytes]:
     """Encoded words of whole characters: a word never ends inside one (RFC 2047 section 5)."""
+    try:
+        whole = text.encode()
+    except UnicodeEncodeError as wrong:
+        raise UnsafeHeader("a header value holds a lone surrogate") from wrong
+    if len(whole) <= _WORD_BYTES:
+        return [b"=?utf-8?B?" + base64.b64encode(whole) + b"?="]
     words, piece = [], b""
     for character in text:
-        try:
-            encoded = character.encode()
-        except UnicodeEncodeError as wrong:
-            raise UnsafeHeader("a header value holds a lone surrogate") from wrong
+        encoded = character.encode()
         if len(piece) + len(encoded) > _WORD_BYTES:
             words.append(piece)
             piece = b""

@@ -21,6 +21,8 @@ COMMAND_TIMEOUT = 60.0
 DOT_TIMEOUT = 180.0
 MAX_REPLY = 65_536
 
+_EXPECTED = {b"250 ": Reply(250, None, ""), b"354 ": Reply(354, None, "")}
+
 Look = Callable[[Mail], Refusal | None]
 
 
@@ -92,10 +94,11 @@ class Session(asyncio.Protocol):
             if len(line) > 3 and line[3:4] == b"-":
                 self._lines.append(line)
                 continue
-            whole = [*self._lines, line]
-            self._lines = []
+            whole, self._lines = [*self._lines, line], []
             try:
-                self._heard(parse_reply(whole))
+                # Of a "yes" inside the envelope only the code is of use.
+                known = _EXPECTED.get(line[:4]) if self._stage is Stage.ENVELOPE else None
+                self._heard(known or parse_reply(whole))
             except ValueError:
                 self.abort("the server did not answer in SMTP")
                 return

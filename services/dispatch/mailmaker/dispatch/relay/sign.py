@@ -103,7 +103,12 @@ def relaxed_body(body: bytes) -> bytes:
 
 
 def _relaxed_value(value: bytes) -> bytes:
-    return _FOLDS.sub(b" ", value).strip(b" ")
+    """Unfolded, runs of blanks one, none around. Looking first is cheaper than replacing: most values are plain."""
+    if b"\n" in value:
+        value = value.replace(b"\r\n ", b" ")
+    if b"  " in value or b"\t" in value or b"\r" in value or b"\n" in value:
+        value = _FOLDS.sub(b" ", value)
+    return value.strip(b" ")
 
 
 def _folded(names: Sequence[bytes]) -> bytes:

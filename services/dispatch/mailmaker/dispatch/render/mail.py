@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -88,7 +89,7 @@ class CompiledMail:
         own = [
             (b"To", to),
             (b"Subject", subject),
-            (b"Date", format_datetime(at).encode()),
+            (b"Date", _date(at)),
             (b"Message-ID", b"<" + tokens[Purpose.MESSAGE_ID].encode() + b"@" + self._id_domain + b">"),
             (b"List-Unsubscribe", f"<{page}>,\r\n <mailto:{mailto}>".encode("ascii")),
             (b"CFBL-Feedback-ID", tokens[Purpose.CFBL].encode()),
@@ -141,6 +142,12 @@ class CompiledMail:
         ]
         self._of_list[list_id] = made
         return made
+
+
+@lru_cache(maxsize=16)
+def _date(at: datetime) -> bytes:
+    # A batch is written at one time.
+    return format_datetime(at).encode()
 
 
 def written(mail: Unsigned, signature: bytes) -> bytes:

@@ -56,22 +56,26 @@ _TEXT = _environment(autoescape=False)
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for one value of the recipient."""
+    """A place for one value of the recipient. `engine` is the slot alone, for values that are no text."""
 
     field: str
     default: str | None
     escaped: bool
     html: bool
+    engine: Any
 
     def shown(self, values: Mapping[str, Any]) -> str:
         """The value as Liquid writes it, escaped once in HTML."""
         value = values.get(self.field)
-        if self.default is not None and (value is None or value is False or value in ("", [], {})):
+        if value is None or value == "":
+            if self.default is None:
+                return ""
             return html.escape(self.default) if self.escaped and not self.html else self.default
-        text = value if type(value) is str else _written(value)
+        if type(value) is not str:
+            return str(self.engine.render(**{self.field: value}))
         if self.html:
-            return str(escape(text))
-        return html.escape(text) if self.escaped else text
+            return str(escape(value))
+        return html.escape(value) if self.escaped else value
 
 
 class Text:
@@ -82,7 +86,7 @@ class Text:
             raise TemplateFault(f"longer than {MAX_SOURCE} characters")
         self.kind = kind
         self._template = _parsed(source, kind)
-        self.fields = _fields(self._template)
+        self.fields = _fields(self._template, source)
         self.pieces = _pieces(source, html_part=kind == "html")
 
     def render(self, values: Mapping[str, Any]) -> str:
@@ -107,9 +111,13 @@ def _parsed(source: str, kind: Kind) -> Any:
         raise TemplateFault("nested too deeply") from wrong
 
 
-def _fields(template: Any) -> frozenset[str]:
+def _fields(template: Any, source: str) -> frozenset[str]:
     """What the text asks of its recipient: names it does not make itself."""
     analysis = template.analyze(include_partials=False)
+    # Liquid itself would only find out when it writes to the first recipient.
+    for name, places in analysis.filters.items():
+        if name not in template.env.filters:
+            raise TemplateFault(f"there is no filter {name}", source.count("\n", 0, places[0].index) + 1)
     return frozenset(str(name) for name in analysis.globals)
 
 
@@ -123,24 +131,12 @@ def _pieces(source: str, *, html_part: bool) -> tuple[str | Slot, ...] | None:
         if found.start() > at:
             pieces.append(source[at : found.start()])
         default = found.group(2)
-        pieces.append(Slot(found.group(1), None if default is None else default[1:-1], bool(found.group(3)), html_part))
+        engine = _parsed(found.group(), "html" if html_part else "text")
+        plain = None if default is None else default[1:-1]
+        pieces.append(Slot(found.group(1), plain, bool(found.group(3)), html_part, engine))
         at = found.end()
     if at < len(source):
         pieces.append(source[at:])
     if any(type(piece) is str and ("{{" in piece or "{%" in piece) for piece in pieces):
         return None
     return tuple(pieces)
-
-
-def _written(value: Any) -> str:
-    """A JSON value that is no text, as Liquid writes it."""
-    if value is None:
-        return ""
-    if value is True or value is False:
-        return "true" if value else "false"
-    if type(value) in (int, float):
-        return str(value)
-    return str(_PLAIN_VALUE.render(value=value))
-
-
-_PLAIN_VALUE = _TEXT.from_string("{{ value }}")
