@@ -1,0 +1,79 @@
+"""bench.signing: signed messages per CPU-second of the dispatch processes, over what one core can sign."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+from mailmaker.common.demo.client import Client
+from mailmaker.common.demo.people import write_file
+from mailmaker.common.demo.stage import Stage, raised
+
+from bench.figures import Ratio
+
+GOAL = "at least 0.40"
+LETTER = 10_000
+"""Bytes of HTML of the letter: what newsletters weigh, and what docs/performance measures."""
+_SPEED = re.compile(r"^rsa 2048 bits\s+\S+\s+\S+\s+([\d.]+)", re.MULTILINE)
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+async def measure(folder: Path, messages: int, repeat: int) -> Ratio:
+    """One mailing a turn, each beside a run of `openssl speed` when nothing else works."""
+    file = folder / "recipients.csv"
+    await asyncio.to_thread(write_file, file, messages)
+    ours, yardstick = [], [await _openssl()]
+    async with (
+        raised(folder / "stage", keep_bytes="sample:1000") as stage,
+        Client(stage.dev["base_url"], stage.dev["account_key"]) as client,
+    ):
+        list_id = await client.open_list("bench", "email")
+        await client.import_file(list_id, file)
+        template, sender = await client.open_template(LETTER), await client.sender()
+        for turn in range(repeat):
+            mailing = await client.open_mailing(f"bench {turn}", [list_id], sender, template)
+            ours.append(await _sent(stage, client, mailing, messages))
+            yardstick.append(await _openssl())
+    return Ratio(
+        f"{messages} signed messages per CPU-second of dispatch, over openssl rsa2048",
+        "/s",
+        ours,
+        yardstick,
+        GOAL,
+    )
+
+
+async def _sent(stage: Stage, client: Client, mailing: str, messages: int) -> float:
+    pids = stage.processes("dispatch")
+    before = sum(map(_cpu_seconds, pids))
+    await client.send("POST", f"/v1/mailings/{mailing}:start")
+    found = await client.wait(f"/v1/mailings/{mailing}", ("finished", "failed", "cancelled"), None, 3600)
+    if stage.processes("dispatch") != pids or found["counts"]["delivered"] != messages:
+        raise RuntimeError(f"the mailing went otherwise: {found['state']} {found['counts']}")
+    return messages / (sum(map(_cpu_seconds, pids)) - before)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its threads, and of its children that have ended (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS
+
+
+async def _openssl() -> float:
+    """Signatures a second on one core."""
+    process = await asyncio.create_subprocess_exec(
+        "openssl",
+        "speed",
+        "-seconds",
+        "3",
+        "rsa2048",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 120)
+    match = _SPEED.search(said.decode())
+    if match is None:
+        raise RuntimeError("openssl speed said nothing about rsa 2048")
+    return float(match.group(1))
