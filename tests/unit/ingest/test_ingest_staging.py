@@ -131,6 +131,20 @@ def test_each_row_counts_once_and_nothing_is_lost(tmp_path: Path, rows: list[tup
     assert lines == sorted(lines)
 
 
+def test_a_full_file_names_the_contacts_of_its_bad_rows(tmp_path: Path) -> None:
+    data = b"email,birth_date\na@b.it,31/02/1980\nbad,\nC@b.it\nA@b.it,\na@B.it,\n"
+    found = Staged(tmp_path, data, names_rejected=True)
+    answer = found.answer
+    assert (answer.staged, answer.rejected, answer.duplicate, answer.named) == (1, 3, 1, 2)
+    assert [(row[0], row[1], row[2]) for row in sorted(found.rows)] == [
+        ("-2", "a@b.it", ""),
+        ("-4", "c@b.it", ""),
+        ("5", "a@b.it", "A@b.it"),
+    ]
+    assert all(len(row) == len(STAGED_COLUMNS) for row in found.rows)
+    assert Staged(tmp_path, data).answer.named == 0
+
+
 def test_equal_hashes_of_different_keys_are_no_repeats() -> None:
     source = io.StringIO('2,"a,b",x\n3,c,y\n4,"a,b",z\n')
     target = io.StringIO()

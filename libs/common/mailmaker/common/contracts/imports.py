@@ -28,6 +28,9 @@ class ImportStaged(_OfImport):
     rejected: int
     duplicate: int
     staged: int
+    named: int = 0
+    """Lines beside the staged rows, with a negative line number and a key alone: rejected rows whose key is good. A full
+    import does not remove the contacts that they name; nothing else is done with them."""
     fields: tuple[str, ...]
     """The contact fields that the file has a column for; others are left as they are."""
     empty_cells: Literal["keep", "erase"]

@@ -139,6 +139,7 @@ class ReaderWorker:
             encoding=of.options.encoding,
             delimiter=of.options.delimiter,
             expected_rows=of.options.expected_rows,
+            names_rejected=of.options.mode == "full",
         )
 
     def _event(self, of: Import, answer: Answer) -> ImportStaged:
@@ -152,6 +153,7 @@ class ReaderWorker:
             rejected=answer.rejected,
             duplicate=answer.duplicate,
             staged=answer.staged,
+            named=answer.named,
             fields=answer.fields,
             empty_cells=of.options.empty_cells,
             protect_cancellations=of.options.protect_cancellations,

@@ -24,6 +24,7 @@ class Job:
     encoding: str | None = None
     delimiter: str | None = None
     expected_rows: int | None = None
+    names_rejected: bool = False
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -44,6 +45,7 @@ class Answer:
     staged: int = 0
     rejected: int = 0
     duplicate: int = 0
+    named: int = 0
     code: str | None = None
     detail: str | None = None
     encoding: str = ""

@@ -54,7 +54,7 @@ def _staged(job: Job, staged: Path, rejects: Path, tell: Callable[[Answer], None
         columns = [
             column(target.index, target.field, job.country, today) for target in opening.mapped.targets
         ]
-        staging = Staging(columns, opening.mapped, job.key, good, bad)
+        staging = Staging(columns, opening.mapped, job.key, good, bad, names_rejected=job.names_rejected)
         rows, rejected, repeated = staging.run(
             Records(upload, opening.charset, opening.dialect), _paced(tell)
         )
@@ -69,6 +69,7 @@ def _staged(job: Job, staged: Path, rejects: Path, tell: Callable[[Answer], None
         staged=rows - rejected - duplicate,
         rejected=rejected,
         duplicate=duplicate,
+        named=staging.named,
         encoding=opening.charset.codec,
         delimiter=opening.dialect.delimiter,
         fields=opening.mapped.fields,

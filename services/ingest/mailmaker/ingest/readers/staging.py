@@ -17,6 +17,7 @@ from mailmaker.ingest.readers.keys import Keys
 from mailmaker.ingest.readers.records import Batch, Records
 
 _ROW_LIMIT = 20_000_000
+_REST = "," * (len(STAGED_COLUMNS) - 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,26 @@ class Staged:
 
 
 class Staging:
-    """Reads batches, writes lines. One instance a file."""
+    """Reads batches, writes lines. One instance a file.
+
+    With `names_rejected` a rejected row whose key is good leaves a line with a negative number and its key alone: in a
+    full import the file did name that contact, so a bad birth date must not remove it.
+    """
 
     def __init__(
-        self, columns: Sequence[Column], mapped: ColumnMap, key: str, staged: IO[str], rejects: IO[str]
+        self,
+        columns: Sequence[Column],
+        mapped: ColumnMap,
+        key: str,
+        staged: IO[str],
+        rejects: IO[str],
+        *,
+        names_rejected: bool = False,
     ) -> None:
         self._columns = columns
+        self._key_at = next(i for i, column in enumerate(columns) if column.field.name == key)
+        self._names_rejected = names_rejected
+        self.named = 0
         self._width = len(mapped.header)
         self._key = key
         self._staged = staged
@@ -69,13 +84,12 @@ class Staging:
                 return
         raw = list(zip(*rows, strict=True))
         made = [column.convert(raw[column.index]) for column in self._columns]
-        at = next(i for i, column in enumerate(self._columns) if column.field.name == self._key)
-        if any(column.refused for column in self._columns) or "" in made[at]:
-            keep = self._sorted_out(lines, rows, made, at)
+        if any(column.refused for column in self._columns) or "" in made[self._key_at]:
+            keep = self._sorted_out(lines, rows, made)
             lines = list(compress(lines, keep))
             made = [list(compress(cells, keep)) for cells in made]
         if lines:
-            self._write(lines, made, made[at])
+            self._write(lines, made, made[self._key_at])
 
     def _squared(self, lines: Sequence[int], rows: list[list[str]]) -> tuple[Sequence[int], list[list[str]]]:
         """Rows of the header's width. Empty cells past it are a trailing delimiter; any other difference is an error."""
@@ -90,11 +104,11 @@ class Staging:
                 kept.append(row)
             else:
                 self._reject(line, row, "", "row.width", f"{len(row)} cells where the header has {width}")
+                column = self._columns[self._key_at]
+                self._name(line, column.cell(row[column.index]) if column.index < len(row) else "")
         return kept_lines, kept
 
-    def _sorted_out(
-        self, lines: Sequence[int], rows: list[list[str]], made: list[list[str]], key_at: int
-    ) -> list[bool]:
+    def _sorted_out(self, lines: Sequence[int], rows: list[list[str]], made: list[list[str]]) -> list[bool]:
         keep = []
         for i, line in enumerate(lines):
             faults = [
@@ -102,7 +116,8 @@ class Staging:
                 for column, cells in zip(self._columns, made, strict=True)
                 if type(bad := cells[i]) is Bad
             ]
-            if not faults and not made[key_at][i]:
+            key = made[self._key_at][i]
+            if not faults and not key:
                 faults = [(self._key, "key.missing", "the list's key is empty")]
             keep.append(not faults)
             if faults:
@@ -111,6 +126,7 @@ class Staging:
                     detail if len(faults) == 1 else "; ".join(f"{name}: {why}" for name, _, why in faults)
                 )
                 self._reject(line, rows[i], field, code, message)
+                self._name(line, key)
         return keep
 
     def _reject(self, line: int, row: Sequence[str], field: str, code: str, message: str) -> None:
@@ -120,6 +136,13 @@ class Staging:
             cells[-1] = " | ".join([cells[-1], *row[self._width :]])
         self._rejects.writerow([*cells, line, field, code, message])
         self._rejected += 1
+
+    def _name(self, line: int, key: str) -> None:
+        """Tells that the file names the key of a rejected row, where the key itself is good."""
+        if self._names_rejected and key and type(key) is not Bad:
+            told = key.casefold() if self._key == "email" else key
+            self._staged.write(f"-{line},{told}{_REST}\n")
+            self.named += 1
 
     def _write(self, lines: Sequence[int], made: list[list[str]], keys: list[str]) -> None:
         """Joins columns to lines; columns that the file does not have are one constant between its neighbours."""
@@ -157,10 +180,16 @@ def _object(*members: str) -> str:
 
 
 def without_repeats(staged: IO[str], target: IO[str], repeated: set[int]) -> int:
-    """Copies a staged file without the later rows of each key: the first row of a key wins. Returns how many left."""
+    """Copies a staged file without the later rows of each key: the first row of a key wins. Returns how many left.
+
+    Lines that only name a rejected row's key stay.
+    """
     seen: set[str] = set()
     dropped = 0
     for row in staged:
+        if row[0] == "-":
+            target.write(row)
+            continue
         key = _key_of(row)
         if hash(key) in repeated:
             if key in seen:
