@@ -19,7 +19,9 @@ class WrongFields(Invalid):
     code = "fields_invalid"
 
 
-def wrong_fields(faults: Sequence[tuple[str, str, str]], detail: str = "the fields named in `errors` are wrong") -> WrongFields:
+def wrong_fields(
+    faults: Sequence[tuple[str, str, str]], detail: str = "the fields named in `errors` are wrong"
+) -> WrongFields:
     return WrongFields(detail, faults=[Fault(*fault) for fault in faults])
 
 

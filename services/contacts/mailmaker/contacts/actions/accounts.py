@@ -88,14 +88,27 @@ async def see_accounts(house: Contacts, limit: int, cursor: str | None) -> Page[
 
 
 def account_event(account: Account, at: object) -> AccountChanged:
-    return AccountChanged.model_validate({
-        "account_id": account.account_id, "occurred_at": at, "number": account.number, "name": account.name,
-        "state": str(account.state), "version": account.version,
-    })
+    return AccountChanged.model_validate(
+        {
+            "account_id": account.account_id,
+            "occurred_at": at,
+            "number": account.number,
+            "name": account.name,
+            "state": str(account.state),
+            "version": account.version,
+        }
+    )
 
 
 def key_event(key: ApiKey, secret_hash: bytes, at: object) -> ApiKeyChanged:
-    return ApiKeyChanged.model_validate({
-        "account_id": key.account_id, "occurred_at": at, "key_id": key.id, "secret_hash": secret_hash.hex(),
-        "scopes": key.scopes, "revoked": key.revoked_at is not None, "version": key.version,
-    })
+    return ApiKeyChanged.model_validate(
+        {
+            "account_id": key.account_id,
+            "occurred_at": at,
+            "key_id": key.id,
+            "secret_hash": secret_hash.hex(),
+            "scopes": key.scopes,
+            "revoked": key.revoked_at is not None,
+            "version": key.version,
+        }
+    )

@@ -32,7 +32,9 @@ KEYED_AT_ONCE = 5_000
 LOCK_WAIT = 600.0
 
 
-async def apply_import(house: Contacts, follow: FollowSuppressions, account_id: UUID, import_id: UUID) -> bool:
+async def apply_import(
+    house: Contacts, follow: FollowSuppressions, account_id: UUID, import_id: UUID
+) -> bool:
     """Takes one import as far as it may go. False when another process has it.
 
     Raises Unreachable when ingest or suppression do not answer: nothing has happened then, and it is tried again.
@@ -43,7 +45,9 @@ async def apply_import(house: Contacts, follow: FollowSuppressions, account_id: 
         plan = await plans.take(tx, account_id, import_id)
         if plan is None:
             return False
-        async with house.ingest.stream(f"/internal/imports/{import_id}/staged", {"account": str(account_id)}) as source:
+        async with house.ingest.stream(
+            f"/internal/imports/{import_id}/staged", {"account": str(account_id)}
+        ) as source:
             received = await plans.receive(tx, source)
         await nos.share(tx, account_id)
         applies = plan.options.apply == "auto" or plan.state == "approved"
@@ -58,17 +62,23 @@ async def apply_import(house: Contacts, follow: FollowSuppressions, account_id: 
 
 def _counts(options: Options, received: int, repeated: int, many: dict[str, int]) -> Counts:
     # `staged` is what ingest said; rows lost on the way would otherwise count as unchanged.
-    missing = options.staged - received
+    missing = options.staged + options.named - received
     found = counted(
-        options, created=many.get("created", 0), updated=many.get("updated", 0), protected=many.get("protected", 0),
-        removed=many.get("removed", 0), repeated=repeated,
+        options,
+        created=many.get("created", 0),
+        updated=many.get("updated", 0),
+        protected=many.get("protected", 0),
+        removed=many.get("removed", 0),
+        repeated=repeated,
     )
     return found if missing == 0 else Counts(**{**found.named(), "unchanged": found.unchanged - missing})
 
 
 async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts, *, applies: bool) -> None:
     now = house.clock.now()
-    guarded = guard(counts, plan.options, in_list=await plans.in_list(tx, plan) if plan.options.mode == "full" else 0)
+    guarded = guard(
+        counts, plan.options, in_list=await plans.in_list(tx, plan) if plan.options.mode == "full" else 0
+    )
     if guarded is not None and not (guarded.state == "quarantined" and plan.state == "approved"):
         if plan.state == "staged" and guarded.state == "quarantined":
             await plans.keep_rows(tx, plan, applied=False)
@@ -76,9 +86,15 @@ async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts
         _report(tx, plan, guarded.state, counts, now, (guarded.code, guarded.detail))
         return
     if plan.state == "staged":
-        tx.stage(ImportPlanned(
-            account_id=plan.account_id, occurred_at=now, list_id=plan.list_id, import_id=plan.import_id, counts=counts.named()
-        ))
+        tx.stage(
+            ImportPlanned(
+                account_id=plan.account_id,
+                occurred_at=now,
+                list_id=plan.list_id,
+                import_id=plan.import_id,
+                counts=counts.named(),
+            )
+        )
     await plans.keep_rows(tx, plan, applied=applies)
     if not applies:
         await plans.settle(tx, plan, "planned", counts, now)
@@ -86,26 +102,50 @@ async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts
         return
     await plans.write(tx, plan, now)
     await _tell(tx, plan, now)
-    tx.stage(ImportApplied(
-        account_id=plan.account_id, occurred_at=now, list_id=plan.list_id, import_id=plan.import_id,
-        counts=counts.named(), applied_at=now,
-    ))
+    tx.stage(
+        ImportApplied(
+            account_id=plan.account_id,
+            occurred_at=now,
+            list_id=plan.list_id,
+            import_id=plan.import_id,
+            counts=counts.named(),
+            applied_at=now,
+        )
+    )
     await plans.settle(tx, plan, "applied", counts, now)
     _report(tx, plan, "applied", counts, now)
 
 
-def _report(tx: Transaction, plan: Plan, state: str, counts: Counts, at: Any, error: tuple[str, str] | None = None) -> None:
+def _report(
+    tx: Transaction, plan: Plan, state: str, counts: Counts, at: Any, error: tuple[str, str] | None = None
+) -> None:
     code, detail = error or (None, None)
-    tx.hand_over("ingest", progress_path(plan.import_id), ImportProgress.model_validate({
-        "import_id": plan.import_id, "account_id": plan.account_id, "state": state, "counts": counts.named(),
-        "done": counts.rows, "total": counts.rows, "error_code": code, "error_detail": detail, "at": at,
-    }))
+    tx.hand_over(
+        "ingest",
+        progress_path(plan.import_id),
+        ImportProgress.model_validate(
+            {
+                "import_id": plan.import_id,
+                "account_id": plan.account_id,
+                "state": state,
+                "counts": counts.named(),
+                "done": counts.rows,
+                "total": counts.rows,
+                "error_code": code,
+                "error_detail": detail,
+                "at": at,
+            }
+        ),
+    )
 
 
 async def _key(house: Contacts, tx: Transaction, plan: Plan) -> None:
     """Gives rows with a new address or key their hashes, their consents, and new contacts their ids."""
     async for chunk in plans.to_key(tx, KEYED_AT_ONCE):
-        keys = [keys_for(house.pepper, plan.account_id, plan.list_id, r["email"], r["mobile"], r["fkey"]) for r in chunk]
+        keys = [
+            keys_for(house.pepper, plan.account_id, plan.list_id, r["email"], r["mobile"], r["fkey"])
+            for r in chunk
+        ]
         asked = [s for k in keys for s in _address_subjects(plan.list_id, k)]
         said = frozenset(await nos.standing(tx, plan.account_id, plan.list_id, asked))
         await plans.keyed(tx, [_record(plan, row, k, said) for row, k in zip(chunk, keys, strict=True)])
@@ -116,7 +156,9 @@ def _address_subjects(list_id: UUID, k: AddressKeys) -> list[bytes]:
     return [*found, b"f" + list_id.bytes + k.fkey] if k.fkey else found
 
 
-def _record(plan: Plan, row: dict[str, Any], k: AddressKeys, said: frozenset[tuple[str, bytes]]) -> tuple[object, ...]:
+def _record(
+    plan: Plan, row: dict[str, Any], k: AddressKeys, said: frozenset[tuple[str, bytes]]
+) -> tuple[object, ...]:
     met: dict[str, bool] = {"email": False, "sms": False}
     if said:
         for channel, key in (("email", k.email), ("sms", k.mobile)):
@@ -128,7 +170,13 @@ def _record(plan: Plan, row: dict[str, Any], k: AddressKeys, said: frozenset[tup
         for channel, was in (("email", "email_before"), ("sms", "sms_before"))
     ]
     return (
-        row["line"], row["contact_id"] or new_id(), k.email, k.mobile, k.fkey, str(consents[0]), str(consents[1]),
+        row["line"],
+        row["contact_id"] or new_id(),
+        k.email,
+        k.mobile,
+        k.fkey,
+        str(consents[0]),
+        str(consents[1]),
         met["email"] or met["sms"],
     )
 
@@ -147,8 +195,12 @@ async def _tell(tx: Transaction, plan: Plan, at: Any) -> None:
 def _changes(rows: Sequence[Any]) -> list[ContactChange]:
     return [
         ContactChange(
-            contact_id=r["id"], email_key=hexed(r["email_key"]), mobile_key=hexed(r["mobile_key"]),
-            email_consent=r["email_consent"], sms_consent=r["sms_consent"], version=r["version"],
+            contact_id=r["id"],
+            email_key=hexed(r["email_key"]),
+            mobile_key=hexed(r["mobile_key"]),
+            email_consent=r["email_consent"],
+            sms_consent=r["sms_consent"],
+            version=r["version"],
         )
         for r in rows
     ]

@@ -82,8 +82,15 @@ class ContactView(BaseModel):
     def of(cls, c: Contact) -> ContactView:
         fields: dict[str, Any] = {name: c.values[name] for name in STANDARD_FIELDS}
         return cls(
-            id=c.id, list=c.list_id, **fields, custom=dict(c.custom), email_consent=c.email_consent.value,
-            sms_consent=c.sms_consent.value, created_at=c.created_at, changed_at=c.changed_at, version=c.version,
+            id=c.id,
+            list=c.list_id,
+            **fields,
+            custom=dict(c.custom),
+            email_consent=c.email_consent.value,
+            sms_consent=c.sms_consent.value,
+            created_at=c.created_at,
+            changed_at=c.changed_at,
+            version=c.version,
         )
 
 
@@ -170,5 +177,3 @@ class PlanRowView(BaseModel):
     line: int | None
     before: dict[str, JsonValue]
     after: dict[str, JsonValue]
-
-

@@ -50,9 +50,13 @@ async def upsert(house: Contacts, call: Call, list_id: UUID, wish: ContactWish) 
                 raise wrong_fields(draft.faults)
             tx.subject(draft.now.id)
             result = draft.view().result
-            return UpsertView.model_validate({
-                "result": result, "changed": changed_fields(draft.before, draft.now), "contact": ContactView.of(draft.now),
-            })
+            return UpsertView.model_validate(
+                {
+                    "result": result,
+                    "changed": changed_fields(draft.before, draft.now),
+                    "contact": ContactView.of(draft.now),
+                }
+            )
 
     return await _again(once)
 
@@ -97,7 +101,9 @@ async def change(
             ("sms_consent", before.sms_consent, wished.sms_consent),
         ):
             if raises(current, asked):
-                faults.append((f"/{name}", "consent.cannot_rise", "only the person's own confirmation raises a consent"))
+                faults.append(
+                    (f"/{name}", "consent.cannot_rise", "only the person's own confirmation raises a consent")
+                )
         made = rekeyed(house.pepper, after(before, wished))
         key = key_text(of.key, *(None if v is None else str(v) for v in made.addresses))
         if key is None:

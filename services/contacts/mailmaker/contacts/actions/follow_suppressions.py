@@ -95,12 +95,21 @@ async def apply_items(tx: Transaction, account_id: UUID, items: Sequence[FeedIte
     by_list: dict[UUID, dict[UUID, ContactChange]] = {}
     for one in touched:
         by_list.setdefault(one.list_id, {})[one.contact_id] = ContactChange(
-            contact_id=one.contact_id, email_key=hexed(one.email_key), mobile_key=hexed(one.mobile_key),
-            email_consent=one.email_consent, sms_consent=one.sms_consent, version=one.version,
+            contact_id=one.contact_id,
+            email_key=hexed(one.email_key),
+            mobile_key=hexed(one.mobile_key),
+            email_consent=one.email_consent,
+            sms_consent=one.sms_consent,
+            version=one.version,
         )
     for list_id, changes in by_list.items():
         changed = list(changes.values())
         for i in range(0, len(changed), CHUNK):
-            tx.stage(ContactsChanged(
-                account_id=account_id, occurred_at=now, list_id=list_id, contacts=tuple(changed[i : i + CHUNK])
-            ))
+            tx.stage(
+                ContactsChanged(
+                    account_id=account_id,
+                    occurred_at=now,
+                    list_id=list_id,
+                    contacts=tuple(changed[i : i + CHUNK]),
+                )
+            )

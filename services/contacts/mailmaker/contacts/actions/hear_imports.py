@@ -19,12 +19,22 @@ async def hear_staged(house: Contacts, event: ImportStaged, heard: Heard) -> Non
         it = await lists.one(tx, event.account_id, event.list_id)
         fault = _fault(event, known=it is not None and not it.closed)
         if fault is not None:
-            tx.hand_over("ingest", progress_path(event.import_id), ImportProgress(
-                import_id=event.import_id, account_id=event.account_id, state="failed", error_code=fault[0],
-                error_detail=fault[1], at=house.clock.now(),
-            ))
+            tx.hand_over(
+                "ingest",
+                progress_path(event.import_id),
+                ImportProgress(
+                    import_id=event.import_id,
+                    account_id=event.account_id,
+                    state="failed",
+                    error_code=fault[0],
+                    error_detail=fault[1],
+                    at=house.clock.now(),
+                ),
+            )
             return
-        await plans.insert(tx, Plan(event.account_id, event.import_id, event.list_id, _options(event), "staged"))
+        await plans.insert(
+            tx, Plan(event.account_id, event.import_id, event.list_id, _options(event), "staged")
+        )
     house.import_waits.set()
 
 
@@ -38,9 +48,16 @@ def _fault(event: ImportStaged, *, known: bool) -> tuple[str, str] | None:
 
 def _options(event: ImportStaged) -> Options:
     return Options(
-        mode="full" if event.mode == "full" else "incremental", fields=event.fields, empty_cells=event.empty_cells,
-        consent=Consent(event.consent), rows=event.rows, rejected=event.rejected, duplicate=event.duplicate,
-        staged=event.staged, apply=event.apply,
+        mode="full" if event.mode == "full" else "incremental",
+        fields=event.fields,
+        empty_cells=event.empty_cells,
+        consent=Consent(event.consent),
+        rows=event.rows,
+        rejected=event.rejected,
+        duplicate=event.duplicate,
+        staged=event.staged,
+        apply=event.apply,
+        named=event.named,
     )
 
 
@@ -61,5 +78,3 @@ async def approve(house: Contacts, account_id: UUID, import_id: UUID) -> bool:
 def progress_path(import_id: UUID) -> str:
     """ingest's door for how an import goes on."""
     return f"/internal/imports/{import_id}/progress"
-
-

@@ -32,8 +32,11 @@ async def issue_key(house: Contacts, call: Call, wish: KeyWish) -> NewKeyView:
     own = call.list_ids
     wished = wish.lists if wish.lists is not None or own is None else sorted(own)
     if own is not None:
-        faults += [(f"/lists/{i}", "list_not_allowed", "the asking key may not touch it") for i, x in enumerate(wished or ())
-                   if x not in own]
+        faults += [
+            (f"/lists/{i}", "list_not_allowed", "the asking key may not touch it")
+            for i, x in enumerate(wished or ())
+            if x not in own
+        ]
     text = key_of(secrets.token_bytes(SECRET_BYTES))
     async with house.db.write(call, "key.issued") as tx:
         if (first := tx.replayed(NewKeyView)) is not None:
@@ -44,8 +47,15 @@ async def issue_key(house: Contacts, call: Call, wish: KeyWish) -> NewKeyView:
         if faults:
             raise wrong_fields(faults)
         key = ApiKey(
-            call.account_id, new_id(), wish.name, text[:12], tuple(dict.fromkeys(wish.scopes)),
-            None if wished is None else tuple(wished), now, wish.expires_at, None,
+            call.account_id,
+            new_id(),
+            wish.name,
+            text[:12],
+            tuple(dict.fromkeys(wish.scopes)),
+            None if wished is None else tuple(wished),
+            now,
+            wish.expires_at,
+            None,
             await accounts.next_number(tx, "key_changes"),
         )
         await accounts.insert_key(tx, key, key_hash(text))
@@ -94,8 +104,10 @@ class OwnKeys:
         cuts = [rows[-1].version for rows in (some, keys) if len(rows) == PAGE]
         last = min(cuts) if cuts else max([after, *(r.version for r in some), *(r.version for r in keys)])
         return KeysPage(
-            accounts=tuple(a for a in some if a.version <= last), keys=tuple(k for k in keys if k.version <= last),
-            version=last, more=bool(cuts),
+            accounts=tuple(a for a in some if a.version <= last),
+            keys=tuple(k for k in keys if k.version <= last),
+            version=last,
+            more=bool(cuts),
         )
 
     async def key(self, secret_hash: str) -> KeyRow | None:
@@ -107,7 +119,9 @@ class OwnKeys:
     async def account(self, id_or_number: str) -> AccountRow | None:
         """An account by its id or its number; None for anything else."""
         try:
-            wanted = int(id_or_number) if id_or_number.isascii() and id_or_number.isdigit() else UUID(id_or_number)
+            wanted = (
+                int(id_or_number) if id_or_number.isascii() and id_or_number.isdigit() else UUID(id_or_number)
+            )
         except ValueError:
             return None
         async with self._db.platform() as tx:
@@ -119,6 +133,12 @@ class OwnKeys:
 
 
 def _row(a: Account) -> AccountRow:
-    return AccountRow.model_validate({
-        "account_id": a.account_id, "number": a.number, "name": a.name, "state": str(a.state), "version": a.version,
-    })
+    return AccountRow.model_validate(
+        {
+            "account_id": a.account_id,
+            "number": a.number,
+            "name": a.name,
+            "state": str(a.state),
+            "version": a.version,
+        }
+    )

@@ -50,27 +50,43 @@ async def open_list(house: Contacts, call: Call, wish: ListWish) -> ListView:
         if await lists.count(tx, call.account_id) >= MOST_LISTS:
             raise TooManyLists(f"an account has at most {MOST_LISTS} lists")
         it = ContactList(
-            call.account_id, new_id(), wish.name, KeyKind(wish.key), wish.default_country, wish.timezone,
-            controller or wish.controller, CapPolicy(), now, now, 1,
+            call.account_id,
+            new_id(),
+            wish.name,
+            KeyKind(wish.key),
+            wish.default_country,
+            wish.timezone,
+            controller or wish.controller,
+            CapPolicy(),
+            now,
+            now,
+            1,
         )
         await lists.insert(tx, it)
         _tell(tx, it)
         return await tx.keep(ListView.of(it))
 
 
-async def change_list(house: Contacts, call: Call, list_id: UUID, change: ListChange, version: int | None) -> ListView:
+async def change_list(
+    house: Contacts, call: Call, list_id: UUID, change: ListChange, version: int | None
+) -> ListView:
     """Changes what is named. Raises Stale when `version` (If-Match) is not the present one."""
     controller = _checked(change.timezone, change.controller)
     async with house.db.write(call, "list.changed") as tx:
         it = await _held(tx, call, list_id, version)
         it = replace(
-            it, name=change.name or it.name, default_country=change.default_country or it.default_country,
-            timezone=change.timezone or it.timezone, controller=controller or it.controller,
+            it,
+            name=change.name or it.name,
+            default_country=change.default_country or it.default_country,
+            timezone=change.timezone or it.timezone,
+            controller=controller or it.controller,
         )
         return ListView.of(await _save(tx, it, house.clock.now()))
 
 
-async def set_caps(house: Contacts, call: Call, list_id: UUID, policy: CapPolicy, version: int | None) -> ListView:
+async def set_caps(
+    house: Contacts, call: Call, list_id: UUID, policy: CapPolicy, version: int | None
+) -> ListView:
     """Replaces the cap policy. It holds for running mailings as soon as dispatch has heard of it."""
     if faults := cap_faults(policy):
         raise wrong_fields(faults)
@@ -100,9 +116,14 @@ async def close_list(house: Contacts, call: Call, list_id: UUID) -> None:
         now = house.clock.now()
         await _save(tx, replace(it, closed=True), now)
         for i in range(0, len(gone), CHUNK):
-            tx.stage(ContactsRemoved(
-                account_id=call.account_id, occurred_at=now, list_id=list_id, contact_ids=tuple(gone[i : i + CHUNK])
-            ))
+            tx.stage(
+                ContactsRemoved(
+                    account_id=call.account_id,
+                    occurred_at=now,
+                    list_id=list_id,
+                    contact_ids=tuple(gone[i : i + CHUNK]),
+                )
+            )
 
 
 async def see_list(house: Contacts, call: Call, list_id: UUID) -> ContactList:
@@ -146,11 +167,21 @@ async def _save(tx: Transaction, it: ContactList, now: datetime) -> ContactList:
 
 def _tell(tx: Transaction, it: ContactList) -> None:
     tx.subject(it.id)
-    tx.stage(ListChanged(
-        account_id=it.account_id, occurred_at=it.changed_at, list_id=it.id, name=it.name, key_kind=it.key.value,
-        default_country=it.default_country, timezone=it.timezone, controller=it.controller, caps=it.caps,
-        closed=it.closed, version=it.version,
-    ))
+    tx.stage(
+        ListChanged(
+            account_id=it.account_id,
+            occurred_at=it.changed_at,
+            list_id=it.id,
+            name=it.name,
+            key_kind=it.key.value,
+            default_country=it.default_country,
+            timezone=it.timezone,
+            controller=it.controller,
+            caps=it.caps,
+            closed=it.closed,
+            version=it.version,
+        )
+    )
 
 
 def _checked(timezone: str | None, controller: Controller | None) -> Controller | None:
@@ -169,5 +200,7 @@ def _checked(timezone: str | None, controller: Controller | None) -> Controller 
 
 
 def _fields(fields: Sequence[Field]) -> FieldsView:
-    shapes = [FieldShape.model_validate({"name": f.name, "type": str(f.type), "values": f.values}) for f in fields]
+    shapes = [
+        FieldShape.model_validate({"name": f.name, "type": str(f.type), "values": f.values}) for f in fields
+    ]
     return FieldsView(standard=list(STANDARD_FIELDS), fields=shapes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import traceback
 from uuid import UUID
 
 from mailmaker.common.contracts.internal import ImportProgress
@@ -59,7 +60,14 @@ class RunImports:
             await self._later(account_id, import_id, counted=False)
         except Exception as wrong:
             # Nothing of it has happened: the transaction is gone. What fails again and again is told to the client.
-            log.warning("import fell", import_id=str(import_id), exc_info=wrong)
+            # Where it fell, but not what it said: PostgreSQL repeats the offending row in its messages.
+            where = traceback.extract_tb(wrong.__traceback__)[-1]
+            log.warning(
+                "import fell",
+                import_id=str(import_id),
+                error=type(wrong).__name__,
+                where=f"{where.name}:{where.lineno}",
+            )
             await self._later(account_id, import_id, counted=True)
         return False
 
@@ -72,9 +80,20 @@ class RunImports:
             if plan is None:
                 return
             now = self._house.clock.now()
-            error = ("import.failed", "the file could not be applied; nothing of it has been; this is our fault")
+            error = (
+                "import.failed",
+                "the file could not be applied; nothing of it has been; this is our fault",
+            )
             await plans.settle(tx, plan, "failed", None, now, error)
-            tx.hand_over("ingest", progress_path(import_id), ImportProgress(
-                import_id=import_id, account_id=account_id, state="failed", error_code=error[0], error_detail=error[1],
-                at=now,
-            ))
+            tx.hand_over(
+                "ingest",
+                progress_path(import_id),
+                ImportProgress(
+                    import_id=import_id,
+                    account_id=account_id,
+                    state="failed",
+                    error_code=error[0],
+                    error_detail=error[1],
+                    at=now,
+                ),
+            )

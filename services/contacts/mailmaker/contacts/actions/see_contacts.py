@@ -30,8 +30,16 @@ from mailmaker.contacts.storage import audience, contacts, history, lists, plans
 
 
 async def see_contacts(
-    house: Contacts, call: Call, list_id: UUID, *, email: str | None, mobile: str | None, fkey: str | None, q: str | None,
-    limit: int, cursor: str | None,
+    house: Contacts,
+    call: Call,
+    list_id: UUID,
+    *,
+    email: str | None,
+    mobile: str | None,
+    fkey: str | None,
+    q: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> Page[ContactView]:
     """Contacts of a list in the order of its keys. `email`, `mobile` and `fkey` are compared as they would be stored."""
     it = await see_list(house, call, list_id)
@@ -44,8 +52,15 @@ async def see_contacts(
     after = str(decode_cursor(cursor)[0]) if cursor else ""
     async with house.db.account(call.account_id) as tx:
         found = await contacts.page(
-            tx, call.account_id, list_id, after=after, limit=limit + 1, email_key=keys.email, mobile_key=keys.mobile,
-            fkey_hash=keys.fkey, like=contacts.pattern(q) if q else None,
+            tx,
+            call.account_id,
+            list_id,
+            after=after,
+            limit=limit + 1,
+            email_key=keys.email,
+            mobile_key=keys.mobile,
+            fkey_hash=keys.fkey,
+            like=contacts.pattern(q) if q else None,
         )
     more = encode_cursor(found[limit - 1].key_text) if len(found) > limit else None
     return Page(items=[ContactView.of(c) for c in found[:limit]], next=more)
@@ -67,10 +82,14 @@ async def see_history(house: Contacts, call: Call, list_id: UUID, contact_id: UU
         entries = await history.of_contact(tx, call.account_id, list_id, contact_id)
         if not entries and await contacts.one(tx, call.account_id, list_id, contact_id) is None:
             raise NoSuchThing("no such contact")
-    return HistoryView(items=[
-        HistoryEntry.model_validate({"at": e.at, "what": e.what, "by": e.by, "before": e.before, "after": e.after})
-        for e in entries
-    ])
+    return HistoryView(
+        items=[
+            HistoryEntry.model_validate(
+                {"at": e.at, "what": e.what, "by": e.by, "before": e.before, "after": e.after}
+            )
+            for e in entries
+        ]
+    )
 
 
 async def see_plan(house: Contacts, call: Call, import_id: UUID) -> PlanView:
@@ -84,8 +103,15 @@ async def see_plan(house: Contacts, call: Call, import_id: UUID) -> PlanView:
     if row["error_code"] is not None:
         error = FaultView(pointer="", code=row["error_code"], detail=row["error_detail"])
     return PlanView(
-        import_id=import_id, list=plan.list_id, mode=plan.options.mode, state=plan.state, counts=_counts(plan.counts),
-        applied=_counts(plan.applied), error=error, staged_at=row["staged_at"], planned_at=row["planned_at"],
+        import_id=import_id,
+        list=plan.list_id,
+        mode=plan.options.mode,
+        state=plan.state,
+        counts=_counts(plan.counts),
+        applied=_counts(plan.applied),
+        error=error,
+        staged_at=row["staged_at"],
+        planned_at=row["planned_at"],
         applied_at=row["applied_at"],
     )
 
@@ -109,10 +135,15 @@ async def see_plan_rows(
 
 
 def _plan_row(row: dict[str, Any]) -> PlanRowView:
-    return PlanRowView.model_validate({
-        "action": row["action"], "contact": row["contact_id"], "line": row["line"], "before": row["before"],
-        "after": row["after"],
-    })
+    return PlanRowView.model_validate(
+        {
+            "action": row["action"],
+            "contact": row["contact_id"],
+            "line": row["line"],
+            "before": row["before"],
+            "after": row["after"],
+        }
+    )
 
 
 async def list_row(house: Contacts, list_id: UUID) -> ListRow | None:
@@ -122,8 +153,16 @@ async def list_row(house: Contacts, list_id: UUID) -> ListRow | None:
     if it is None:
         return None
     return ListRow(
-        account_id=it.account_id, list_id=it.id, name=it.name, key_kind=it.key.value, default_country=it.default_country,
-        timezone=it.timezone, controller=it.controller, caps=it.caps, closed=it.closed, version=it.version,
+        account_id=it.account_id,
+        list_id=it.id,
+        name=it.name,
+        key_kind=it.key.value,
+        default_country=it.default_country,
+        timezone=it.timezone,
+        controller=it.controller,
+        caps=it.caps,
+        closed=it.closed,
+        version=it.version,
         fields=tuple(CustomField(name=f.name, type=f.type.value, values=f.values) for f in it.fields),
     )
 
@@ -136,8 +175,12 @@ async def contact_row(house: Contacts, contact_id: UUID) -> ContactRow | None:
         return None
     fkey = c.values.get("fkey")
     return ContactRow(
-        account_id=c.account_id, list_id=c.list_id, contact_id=c.id, email_key=hexed(c.keys.email),
-        mobile_key=hexed(c.keys.mobile), fkey=None if fkey is None else str(fkey),
+        account_id=c.account_id,
+        list_id=c.list_id,
+        contact_id=c.id,
+        email_key=hexed(c.keys.email),
+        mobile_key=hexed(c.keys.mobile),
+        fkey=None if fkey is None else str(fkey),
     )
 
 

@@ -11,7 +11,10 @@ from mailmaker.contacts.domain.accounts import Account, ApiKey
 from mailmaker.contacts.domain.lists import MOST_FIELDS, ContactList
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
+]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
@@ -45,7 +48,9 @@ class AccountView(BaseModel):
 
     @classmethod
     def of(cls, a: Account, **more: Any) -> Any:
-        return cls(id=a.account_id, number=a.number, name=a.name, state=str(a.state), opened_at=a.opened_at, **more)
+        return cls(
+            id=a.account_id, number=a.number, name=a.name, state=str(a.state), opened_at=a.opened_at, **more
+        )
 
 
 class KeyWish(Asked):
@@ -72,8 +77,15 @@ class KeyView(BaseModel):
     @classmethod
     def of(cls, k: ApiKey, **more: Any) -> Any:
         return cls(
-            id=k.id, name=k.name, hint=k.hint, scopes=list(k.scopes), lists=None if k.lists is None else list(k.lists),
-            created_at=k.created_at, expires_at=k.expires_at, revoked_at=k.revoked_at, **more,
+            id=k.id,
+            name=k.name,
+            hint=k.hint,
+            scopes=list(k.scopes),
+            lists=None if k.lists is None else list(k.lists),
+            created_at=k.created_at,
+            expires_at=k.expires_at,
+            revoked_at=k.revoked_at,
+            **more,
         )
 
 
@@ -126,8 +138,16 @@ class ListView(BaseModel):
     @classmethod
     def of(cls, it: ContactList) -> ListView:
         return cls(
-            id=it.id, name=it.name, key=it.key.value, default_country=it.default_country, timezone=it.timezone,
-            controller=it.controller, cap_policy=it.caps, opened_at=it.opened_at, changed_at=it.changed_at, version=it.version,
+            id=it.id,
+            name=it.name,
+            key=it.key.value,
+            default_country=it.default_country,
+            timezone=it.timezone,
+            controller=it.controller,
+            cap_policy=it.caps,
+            opened_at=it.opened_at,
+            changed_at=it.changed_at,
+            version=it.version,
         )
 
 
@@ -136,9 +156,9 @@ class FieldShape(Asked):
 
     name: str = Field(min_length=1, max_length=63)
     type: Literal["text", "number", "date", "boolean", "enum"]
-    values: list[Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]] = Field(
-        default=[], max_length=1000
-    )
+    values: list[
+        Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+    ] = Field(default=[], max_length=1000)
 
 
 class FieldsWish(Asked):

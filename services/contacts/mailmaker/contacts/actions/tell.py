@@ -25,8 +25,12 @@ NOS = "/internal/nos"
 
 def change_of(c: Contact) -> ContactChange:
     return ContactChange(
-        contact_id=c.id, email_key=hexed(c.keys.email), mobile_key=hexed(c.keys.mobile),
-        email_consent=str(c.email_consent), sms_consent=str(c.sms_consent), version=c.version,
+        contact_id=c.id,
+        email_key=hexed(c.keys.email),
+        mobile_key=hexed(c.keys.mobile),
+        email_consent=str(c.email_consent),
+        sms_consent=str(c.sms_consent),
+        version=c.version,
     )
 
 
@@ -37,10 +41,14 @@ def hexed(key: bytes | None) -> str | None:
 def tell_changes(tx: Transaction, of: ContactList, changed: Sequence[Contact], at: datetime) -> None:
     """Stages contacts.changed in chunks."""
     for i in range(0, len(changed), CHUNK):
-        tx.stage(ContactsChanged(
-            account_id=of.account_id, occurred_at=at, list_id=of.id,
-            contacts=tuple(change_of(c) for c in changed[i : i + CHUNK]),
-        ))
+        tx.stage(
+            ContactsChanged(
+                account_id=of.account_id,
+                occurred_at=at,
+                list_id=of.id,
+                contacts=tuple(change_of(c) for c in changed[i : i + CHUNK]),
+            )
+        )
 
 
 def tell_nos(tx: Transaction, said: Sequence[tuple[Contact, Channel]], at: datetime) -> None:
@@ -53,14 +61,18 @@ def tell_nos(tx: Transaction, said: Sequence[tuple[Contact, Channel]], at: datet
 def tell_removed(tx: Transaction, of: ContactList, ids: Sequence[UUID], at: datetime) -> None:
     """Stages contacts.removed in chunks: dispatch cancels what is queued for them."""
     for i in range(0, len(ids), CHUNK):
-        tx.stage(ContactsRemoved(
-            account_id=of.account_id, occurred_at=at, list_id=of.id, contact_ids=tuple(ids[i : i + CHUNK])
-        ))
+        tx.stage(
+            ContactsRemoved(
+                account_id=of.account_id, occurred_at=at, list_id=of.id, contact_ids=tuple(ids[i : i + CHUNK])
+            )
+        )
 
 
 def tell_erased(tx: Transaction, of: ContactList, contact: Contact, at: datetime) -> None:
     """Stages contacts.erased, and tells suppression by keys alone that this person is not to be written to again."""
-    tx.stage(ContactsErased(account_id=of.account_id, occurred_at=at, list_id=of.id, contact_ids=(contact.id,)))
+    tx.stage(
+        ContactsErased(account_id=of.account_id, occurred_at=at, list_id=of.id, contact_ids=(contact.id,))
+    )
     channels: tuple[Channel, Channel] = ("email", "sms")
     for channel in channels:
         if (contact.keys.email if channel == "email" else contact.keys.mobile) is not None:
@@ -70,8 +82,18 @@ def tell_erased(tx: Transaction, of: ContactList, contact: Contact, at: datetime
 def _no(c: Contact, channel: Channel, reason: str, at: datetime) -> No:
     fkey = c.values.get("fkey")
     key = c.keys.email if channel == "email" else c.keys.mobile
-    return No.model_validate({
-        "id": new_id(), "account_id": c.account_id, "channel": channel, "scope": "list", "door": "api", "reason": reason,
-        "contact_id": c.id, "list_id": c.list_id, "fkey": fkey if reason != "erased" else None,
-        "address_key": hexed(key), "received_at": at,
-    })
+    return No.model_validate(
+        {
+            "id": new_id(),
+            "account_id": c.account_id,
+            "channel": channel,
+            "scope": "list",
+            "door": "api",
+            "reason": reason,
+            "contact_id": c.id,
+            "list_id": c.list_id,
+            "fkey": fkey if reason != "erased" else None,
+            "address_key": hexed(key),
+            "received_at": at,
+        }
+    )

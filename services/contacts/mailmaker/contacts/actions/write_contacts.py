@@ -36,15 +36,23 @@ class Draft:
 
     def view(self) -> ItemView:
         if self.faults:
-            return ItemView(result="rejected", errors=[FaultView(pointer=p, code=c, detail=d) for p, c, d in self.faults])
+            return ItemView(
+                result="rejected", errors=[FaultView(pointer=p, code=c, detail=d) for p, c, d in self.faults]
+            )
         if self.remove:
-            return ItemView(result="removed" if self.before else "absent", id=self.before.id if self.before else None)
+            return ItemView(
+                result="removed" if self.before else "absent", id=self.before.id if self.before else None
+            )
         assert self.now is not None
         changed = changed_fields(self.before, self.now)
         result = "updated" if self.before else "created"
-        return ItemView.model_validate({
-            "result": result if changed else "unchanged", "id": self.now.id, "changed": changed,
-        })
+        return ItemView.model_validate(
+            {
+                "result": result if changed else "unchanged",
+                "id": self.now.id,
+                "changed": changed,
+            }
+        )
 
 
 def changed_fields(before: Contact | None, now: Contact) -> list[str]:
@@ -101,10 +109,18 @@ def _made(pepper: bytes, draft: Draft, of: ContactList, now: datetime) -> Contac
     if draft.before is None:
         wish = draft.wish
         made = Contact(
-            of.account_id, of.id, new_id(), draft.key or "", blank(wish),
+            of.account_id,
+            of.id,
+            new_id(),
+            draft.key or "",
+            blank(wish),
             {name: value for name, value in wish.custom.items() if value is not None},
-            wish.email_consent or Consent.SUBSCRIBED, wish.sms_consent or Consent.SUBSCRIBED,
-            keys_for(pepper, of.account_id, of.id), now, now, 1,
+            wish.email_consent or Consent.SUBSCRIBED,
+            wish.sms_consent or Consent.SUBSCRIBED,
+            keys_for(pepper, of.account_id, of.id),
+            now,
+            now,
+            1,
         )
         return rekeyed(pepper, made)
     made = rekeyed(pepper, after(draft.before, draft.wish))
@@ -132,8 +148,12 @@ async def standing(tx: Transaction, fresh: Sequence[Contact]) -> Sequence[tuple[
 
 
 async def save(
-    tx: Transaction, call: Call, of: ContactList, pairs: Sequence[tuple[Contact | None, Contact | None]],
-    spoken: Sequence[tuple[UUID, Channel]], now: datetime,
+    tx: Transaction,
+    call: Call,
+    of: ContactList,
+    pairs: Sequence[tuple[Contact | None, Contact | None]],
+    spoken: Sequence[tuple[UUID, Channel]],
+    now: datetime,
 ) -> None:
     """Writes contacts that differ from before, their history and their events. `spoken`: the channels on which this
     write itself says "no"; suppression hears of them."""
@@ -152,5 +172,9 @@ async def save(
             lines.append(history.Line(whose.id, what, *difference(before, contact)))
     await history.write(tx, of.account_id, of.id, now, f"key:{call.key_id}", lines)
     tell_changes(tx, of, [c for _, c in moved if c is not None], now)
-    tell_nos(tx, [(c, channel) for _, c in moved if c is not None for whose, channel in spoken if whose == c.id], now)
+    tell_nos(
+        tx,
+        [(c, channel) for _, c in moved if c is not None for whose, channel in spoken if whose == c.id],
+        now,
+    )
     tell_removed(tx, of, [b.id for b in gone], now)

@@ -25,7 +25,9 @@ router = APIRouter(tags=["accounts"])
 
 
 @router.post("/v1/accounts", status_code=201)
-async def open_account(house: House, call: Annotated[Call, may_operate()], wish: AccountWish) -> NewAccountView:
+async def open_account(
+    house: House, call: Annotated[Call, may_operate()], wish: AccountWish
+) -> NewAccountView:
     """Opens an account. Its first key is in this answer, once."""
     return await accounts.open_account(house, call, wish)
 

@@ -27,7 +27,9 @@ Text = Annotated[str | None, Query(max_length=320)]
 
 
 @router.put("/v1/lists/{list_id}/contacts")
-async def upsert(house: House, call: Write, list_id: UUID, wish: ContactWish, response: Response) -> UpsertView:
+async def upsert(
+    house: House, call: Write, list_id: UUID, wish: ContactWish, response: Response
+) -> UpsertView:
     """Writes one contact by the list's key: 201 when it is new, else 200 with what changed. No consent is raised."""
     check_list(call, list_id)
     view = await contacts.upsert(house, call, list_id, wish)
@@ -45,8 +47,15 @@ async def batch(house: House, call: Write, list_id: UUID, wish: BatchWish) -> Ba
 
 @router.get("/v1/lists/{list_id}/contacts")
 async def search(
-    house: House, call: Read, list_id: UUID, email: Text = None, mobile: Text = None, fkey: Text = None, q: Text = None,
-    limit: Limit = 100, cursor: str | None = None,
+    house: House,
+    call: Read,
+    list_id: UUID,
+    email: Text = None,
+    mobile: Text = None,
+    fkey: Text = None,
+    q: Text = None,
+    limit: Limit = 100,
+    cursor: str | None = None,
 ) -> Page[ContactView]:
     """Contacts in the order of the list's key. `q` looks anywhere in addresses, names and the client's key."""
     check_list(call, list_id)
@@ -66,7 +75,13 @@ async def see(house: House, call: Read, list_id: UUID, contact_id: UUID, respons
 
 @router.patch("/v1/lists/{list_id}/contacts/{contact_id}")
 async def change(
-    house: House, call: Write, list_id: UUID, contact_id: UUID, wish: ContactWish, version: Version, response: Response
+    house: House,
+    call: Write,
+    list_id: UUID,
+    contact_id: UUID,
+    wish: ContactWish,
+    version: Version,
+    response: Response,
 ) -> ContactView:
     """Changes what is named; null clears. A consent may be lowered here, never raised."""
     check_list(call, list_id)

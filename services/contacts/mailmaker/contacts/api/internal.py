@@ -64,8 +64,12 @@ async def contact(house: House, contact_id: UUID) -> ContactRow:
 
 @router.get("/internal/audience")
 async def audience(
-    house: House, account: UUID, channel: Literal["email", "sms"], lists: Annotated[list[UUID], Query(alias="list")],
-    mailing: UUID | None = None, fields: str = "",
+    house: House,
+    account: UUID,
+    channel: Literal["email", "sms"],
+    lists: Annotated[list[UUID], Query(alias="list")],
+    mailing: UUID | None = None,
+    fields: str = "",
 ) -> StreamingResponse:
     """The contacts of lists that have an address on the channel, in one snapshot, as CSV in COPY's dialect:
     list_position, list_id, contact_id, fkey, address, address_key, consent, merge. A broken stream is worth nothing."""

@@ -28,7 +28,9 @@ async def open_list(house: House, call: Write, wish: ListWish, response: Respons
 
 
 @router.get("/v1/lists")
-async def see_lists(house: House, call: Read, limit: Limit = 100, cursor: str | None = None) -> Page[ListView]:
+async def see_lists(
+    house: House, call: Read, limit: Limit = 100, cursor: str | None = None
+) -> Page[ListView]:
     """The account's lists, oldest first."""
     return await lists.see_lists(house, call, limit, cursor)
 

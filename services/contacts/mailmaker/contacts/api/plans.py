@@ -25,8 +25,12 @@ async def see_plan(house: House, call: Read, import_id: UUID) -> PlanView:
 
 @router.get("/v1/plans/{import_id}/rows")
 async def see_rows(
-    house: House, call: Read, import_id: UUID, action: Literal["created", "updated", "removed", "protected"] | None = None,
-    limit: Limit = 100, cursor: str | None = None,
+    house: House,
+    call: Read,
+    import_id: UUID,
+    action: Literal["created", "updated", "removed", "protected"] | None = None,
+    limit: Limit = 100,
+    cursor: str | None = None,
 ) -> Page[PlanRowView]:
     """The rows of a plan that are not unchanged, with the fields that differ, before and after."""
     return await see_contacts.see_plan_rows(house, call, import_id, action, limit, cursor)

@@ -72,7 +72,9 @@ def key_hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def scope_faults(wished: Sequence[str], known: Container[str], own: Container[str]) -> list[tuple[str, str, str]]:
+def scope_faults(
+    wished: Sequence[str], known: Container[str], own: Container[str]
+) -> list[tuple[str, str, str]]:
     """What is wrong with a new key's scopes, as (JSON pointer, code, detail). No key makes one that may do more."""
     faults = []
     for i, scope in enumerate(wished):

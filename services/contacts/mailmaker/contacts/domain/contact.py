@@ -54,8 +54,10 @@ class Contact:
     def facts(self) -> dict[str, Value | Json]:
         """Every field by its name, as histories and answers show it."""
         return {
-            **self.values, **{f"custom.{name}": value for name, value in self.custom.items()},
-            "email_consent": str(self.email_consent), "sms_consent": str(self.sms_consent),
+            **self.values,
+            **{f"custom.{name}": value for name, value in self.custom.items()},
+            "email_consent": str(self.email_consent),
+            "sms_consent": str(self.sms_consent),
         }
 
     @property

@@ -16,8 +16,19 @@ MOST_LISTS = 500
 MOST_FIELDS = 100
 
 STANDARD_FIELDS: tuple[str, ...] = (
-    "email", "mobile", "fkey", "name", "surname", "sex", "birth_date", "province", "region", "city",
-    "postal_code", "country", "language",
+    "email",
+    "mobile",
+    "fkey",
+    "name",
+    "surname",
+    "sex",
+    "birth_date",
+    "province",
+    "region",
+    "city",
+    "postal_code",
+    "country",
+    "language",
 )
 RESERVED = frozenset(STANDARD_FIELDS) | {"custom", "id", "consent", "email_consent", "sms_consent", "list"}
 FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
@@ -92,7 +103,9 @@ def cap_faults(policy: CapPolicy) -> tuple[tuple[str, str, str], ...]:
         if not is_timezone(cap.timezone):
             faults.append((f"/{channel}/timezone", "timezone.unknown", "not an IANA time zone"))
         if cap.hold_at_most is not None and cap.on_cap != "hold":
-            faults.append((f"/{channel}/hold_at_most", "caps.hold_unused", 'only on_cap "hold" holds messages'))
+            faults.append(
+                (f"/{channel}/hold_at_most", "caps.hold_unused", 'only on_cap "hold" holds messages')
+            )
     return tuple(faults)
 
 

@@ -40,6 +40,8 @@ class Options:
     duplicate: int
     staged: int
     apply: Literal["auto", "on_approval"]
+    named: int = 0
+    """Lines beside the staged rows that only name the key of a rejected row: its contact is not removed."""
 
     @property
     def standard(self) -> tuple[str, ...]:
@@ -82,7 +84,9 @@ class Before:
     sms_consent: Consent
 
 
-def overlaid(before: Mapping[str, str | None], row: Mapping[str, str | None], options: Options) -> dict[str, str | None]:
+def overlaid(
+    before: Mapping[str, str | None], row: Mapping[str, str | None], options: Options
+) -> dict[str, str | None]:
     """An existing contact's fields after a row of the file: an empty cell keeps or erases as the options say, and what
     the file has no column for stays. The key is never erased: a row without it was rejected before."""
     written = {name: row.get(name) for name in options.standard}
@@ -91,7 +95,9 @@ def overlaid(before: Mapping[str, str | None], row: Mapping[str, str | None], op
     return {**before, **written}
 
 
-def classify(before: Before | None, row: Mapping[str, str | None], options: Options, *, meets_a_no: bool) -> Action | None:
+def classify(
+    before: Before | None, row: Mapping[str, str | None], options: Options, *, meets_a_no: bool
+) -> Action | None:
     """What a row of the file is; None is unchanged. `meets_a_no`: its address, key or contact has said "no" before."""
     if before is None:
         return Action.PROTECTED if meets_a_no else Action.CREATED
@@ -107,11 +113,18 @@ def consent_after(before: Consent | None, options: Options, *, meets_a_no: bool)
     return Consent.UNSUBSCRIBED if meets_a_no else before
 
 
-def counted(options: Options, *, created: int, updated: int, protected: int, removed: int, repeated: int) -> Counts:
+def counted(
+    options: Options, *, created: int, updated: int, protected: int, removed: int, repeated: int
+) -> Counts:
     """The counts of a plan. What is staged and neither created, updated, protected nor repeated is unchanged."""
     return Counts(
-        rows=options.rows, created=created, updated=updated, protected=protected, removed=removed,
-        rejected=options.rejected, duplicate=options.duplicate + repeated,
+        rows=options.rows,
+        created=created,
+        updated=updated,
+        protected=protected,
+        removed=removed,
+        rejected=options.rejected,
+        duplicate=options.duplicate + repeated,
         unchanged=options.staged - created - updated - protected - repeated,
     )
 
@@ -128,9 +141,19 @@ class Guarded:
 def guard(counts: Counts, options: Options, *, in_list: int) -> Guarded | None:
     """The place for what must not be applied unseen. More guards (too many removals, key drift) belong here."""
     if not counts.adds_up:
-        return Guarded("failed", "plan.broken", "the rows received are not the rows that were staged; send the file again")
-    if options.mode == "full" and in_list and counts.created + counts.updated + counts.unchanged + counts.protected == 0:
-        return Guarded("quarantined", "guard.would_empty", "a full file without one good row would empty the list")
+        return Guarded(
+            "failed",
+            "plan.broken",
+            "the rows received are not the rows that were staged; send the file again",
+        )
+    if (
+        options.mode == "full"
+        and in_list
+        and counts.created + counts.updated + counts.unchanged + counts.protected == 0
+    ):
+        return Guarded(
+            "quarantined", "guard.would_empty", "a full file without one good row would empty the list"
+        )
     return None
 
 

@@ -16,7 +16,11 @@ FKEY_HASH_AT = 17
 
 
 def keys_for(
-    pepper: bytes, account_id: UUID, list_id: UUID, email: str | None = None, mobile: str | None = None,
+    pepper: bytes,
+    account_id: UUID,
+    list_id: UUID,
+    email: str | None = None,
+    mobile: str | None = None,
     fkey: str | None = None,
 ) -> AddressKeys:
     """The keyed hashes of canonical addresses and of the client's own key."""

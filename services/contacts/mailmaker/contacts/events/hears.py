@@ -24,4 +24,9 @@ def hears(house: Contacts) -> Hears:
     async def on_no(_: AddressSuppressed | AddressReleased, __: Heard) -> None:
         house.feed_waits.set()
 
-    return {ImportStaged: on_staged, ImportCancelled: on_cancelled, AddressSuppressed: on_no, AddressReleased: on_no}
+    return {
+        ImportStaged: on_staged,
+        ImportCancelled: on_cancelled,
+        AddressSuppressed: on_no,
+        AddressReleased: on_no,
+    }

@@ -34,20 +34,35 @@ SELECT id AS key_id, account_id, encode(secret_hash, 'hex') AS secret_hash, scop
        revoked_at IS NOT NULL AS revoked, version FROM api_keys
 """
 # Both tables take their versions from one counter row that is locked until the commit: what is visible has no gap.
-ACCOUNT_CHANGES = "SELECT account_id, number, name, state, version FROM accounts WHERE version > $1 ORDER BY version LIMIT $2"
+ACCOUNT_CHANGES = f"SELECT {ANY_ACCOUNT} FROM accounts WHERE version > $1 ORDER BY version LIMIT $2"
 KEY_CHANGES = WIRE_KEY + " WHERE version > $1 ORDER BY version LIMIT $2"
 KEY_BY_HASH = WIRE_KEY + " WHERE secret_hash = $1"
 
 
 def account_of(row: Any) -> Account:
-    return Account(row["account_id"], row["number"], row["name"], AccountState(row["state"]), row["opened_at"], row["version"])
+    return Account(
+        row["account_id"],
+        row["number"],
+        row["name"],
+        AccountState(row["state"]),
+        row["opened_at"],
+        row["version"],
+    )
 
 
 def key_of(row: Any) -> ApiKey:
     lists = row["lists"]
     return ApiKey(
-        row["account_id"], row["id"], row["name"], row["hint"], tuple(row["scopes"]),
-        None if lists is None else tuple(lists), row["created_at"], row["expires_at"], row["revoked_at"], row["version"],
+        row["account_id"],
+        row["id"],
+        row["name"],
+        row["hint"],
+        tuple(row["scopes"]),
+        None if lists is None else tuple(lists),
+        row["created_at"],
+        row["expires_at"],
+        row["revoked_at"],
+        row["version"],
     )
 
 
@@ -58,7 +73,9 @@ async def next_number(tx: Transaction, name: str, many: int = 1) -> int:
 
 
 async def insert_account(tx: Transaction, a: Account) -> None:
-    await tx.driver.execute(INSERT_ACCOUNT, a.account_id, a.number, a.name, str(a.state), a.opened_at, a.version)
+    await tx.driver.execute(
+        INSERT_ACCOUNT, a.account_id, a.number, a.name, str(a.state), a.opened_at, a.version
+    )
 
 
 async def update_account(tx: Transaction, a: Account) -> None:
@@ -81,8 +98,17 @@ async def accounts_after(tx: Transaction, number: int, limit: int) -> list[Accou
 
 async def insert_key(tx: Transaction, k: ApiKey, secret_hash: bytes) -> None:
     await tx.driver.execute(
-        INSERT_KEY, k.account_id, k.id, k.name, k.hint, secret_hash, list(k.scopes),
-        None if k.lists is None else list(k.lists), k.created_at, k.expires_at, k.version,
+        INSERT_KEY,
+        k.account_id,
+        k.id,
+        k.name,
+        k.hint,
+        secret_hash,
+        list(k.scopes),
+        None if k.lists is None else list(k.lists),
+        k.created_at,
+        k.expires_at,
+        k.version,
     )
 
 
@@ -101,7 +127,9 @@ async def revoke_key(tx: Transaction, k: ApiKey) -> None:
 
 async def changes(tx: Transaction, after: int, limit: int) -> tuple[Sequence[AccountRow], Sequence[KeyRow]]:
     """Changes after a version, up to `limit` of each kind, oldest first."""
-    accounts = [AccountRow.model_validate(dict(r)) for r in await tx.driver.fetch(ACCOUNT_CHANGES, after, limit)]
+    accounts = [
+        AccountRow.model_validate(dict(r)) for r in await tx.driver.fetch(ACCOUNT_CHANGES, after, limit)
+    ]
     keys = [KeyRow.model_validate(dict(r)) for r in await tx.driver.fetch(KEY_CHANGES, after, limit)]
     return accounts, keys
 

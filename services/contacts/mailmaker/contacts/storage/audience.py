@@ -23,7 +23,8 @@ def query(account_id: UUID, channel: str, lists: Sequence[UUID], fields: Sequenc
     merge += [f"{_literal(name)}, c.{name}" for name in fields if name in STANDARD_FIELDS and name != "fkey"]
     merge += [
         f"{_literal(name)}, c.custom -> {_literal(name)}"
-        for name in fields if name not in STANDARD_FIELDS and FIELD_NAME.match(name)
+        for name in fields
+        if name not in STANDARD_FIELDS and FIELD_NAME.match(name)
     ]
     values = f"json_strip_nulls(json_build_object({', '.join(merge)}))" if merge else "'{}'"
     positions = ", ".join(f"({place}, '{list_id}'::uuid)" for place, list_id in enumerate(lists))
@@ -35,6 +36,8 @@ SELECT l.place, c.list_id, c.id, c.fkey, c.{address}, c.{key}, c.{consent}, {val
 """
 
 
-def stream(tx: Transaction, account_id: UUID, channel: str, lists: Sequence[UUID], fields: Sequence[str]) -> AsyncIterator[bytes]:
+def stream(
+    tx: Transaction, account_id: UUID, channel: str, lists: Sequence[UUID], fields: Sequence[str]
+) -> AsyncIterator[bytes]:
     """`list_position,list_id,contact_id,fkey,address,address_key,consent,merge` a line."""
     return copy_out(tx.driver, query(account_id, channel, lists, fields))

@@ -21,8 +21,16 @@ COLUMNS = (
     "email_key, mobile_key, fkey_hash, created_at, changed_at, version"
 )
 _WRITTEN = (
-    "key_text", *STANDARD_FIELDS, "custom", "email_consent", "sms_consent", "email_key", "mobile_key", "fkey_hash",
-    "changed_at", "version",
+    "key_text",
+    *STANDARD_FIELDS,
+    "custom",
+    "email_consent",
+    "sms_consent",
+    "email_key",
+    "mobile_key",
+    "fkey_hash",
+    "changed_at",
+    "version",
 )
 BY_KEYS = f"""
 SELECT {COLUMNS} FROM contacts WHERE account_id = $1 AND list_id = $2 AND key_text = ANY($3::text[]) ORDER BY id FOR UPDATE
@@ -46,7 +54,8 @@ EMPTY_LIST = "DELETE FROM contacts WHERE account_id = $1 AND list_id = $2 RETURN
 PAGE = f"""
 SELECT {COLUMNS} FROM contacts
  WHERE account_id = $1 AND list_id = $2 AND key_text > $3
-   AND ($4::bytea IS NULL OR email_key = $4) AND ($5::bytea IS NULL OR mobile_key = $5) AND ($6::bytea IS NULL OR fkey_hash = $6)
+   AND ($4::bytea IS NULL OR email_key = $4) AND ($5::bytea IS NULL OR mobile_key = $5)
+   AND ($6::bytea IS NULL OR fkey_hash = $6)
    AND ($7::text IS NULL OR email ILIKE $7 OR mobile LIKE $7 OR fkey ILIKE $7 OR name || ' ' || surname ILIKE $7
         OR name ILIKE $7 OR surname ILIKE $7)
  ORDER BY key_text LIMIT $8
@@ -55,21 +64,40 @@ SELECT {COLUMNS} FROM contacts
 
 def contact_of(row: Any) -> Contact:
     return Contact(
-        row["account_id"], row["list_id"], row["id"], row["key_text"],
-        {name: row[name] for name in STANDARD_FIELDS}, json.loads(row["custom"]),
-        Consent(row["email_consent"]), Consent(row["sms_consent"]),
+        row["account_id"],
+        row["list_id"],
+        row["id"],
+        row["key_text"],
+        {name: row[name] for name in STANDARD_FIELDS},
+        json.loads(row["custom"]),
+        Consent(row["email_consent"]),
+        Consent(row["sms_consent"]),
         AddressKeys(row["email_key"], row["mobile_key"], row["fkey_hash"]),
-        row["created_at"], row["changed_at"], row["version"],
+        row["created_at"],
+        row["changed_at"],
+        row["version"],
     )
 
 
 def _row(c: Contact) -> dict[str, object]:
-    values = {name: value.isoformat() if isinstance(value, date) else value for name, value in c.values.items()}
+    values = {
+        name: value.isoformat() if isinstance(value, date) else value for name, value in c.values.items()
+    }
     return {
-        **values, "account_id": str(c.account_id), "list_id": str(c.list_id), "id": str(c.id), "key_text": c.key_text,
-        "custom": dict(c.custom), "email_consent": str(c.email_consent), "sms_consent": str(c.sms_consent),
-        "email_key": _hex(c.keys.email), "mobile_key": _hex(c.keys.mobile), "fkey_hash": _hex(c.keys.fkey),
-        "created_at": c.created_at.isoformat(), "changed_at": c.changed_at.isoformat(), "version": c.version,
+        **values,
+        "account_id": str(c.account_id),
+        "list_id": str(c.list_id),
+        "id": str(c.id),
+        "key_text": c.key_text,
+        "custom": dict(c.custom),
+        "email_consent": str(c.email_consent),
+        "sms_consent": str(c.sms_consent),
+        "email_key": _hex(c.keys.email),
+        "mobile_key": _hex(c.keys.mobile),
+        "fkey_hash": _hex(c.keys.fkey),
+        "created_at": c.created_at.isoformat(),
+        "changed_at": c.changed_at.isoformat(),
+        "version": c.version,
     }
 
 
@@ -99,11 +127,21 @@ async def anywhere(tx: Transaction, contact_id: UUID) -> Contact | None:
 
 
 async def page(
-    tx: Transaction, account_id: UUID, list_id: UUID, *, after: str, limit: int,
-    email_key: bytes | None = None, mobile_key: bytes | None = None, fkey_hash: bytes | None = None, like: str | None = None,
+    tx: Transaction,
+    account_id: UUID,
+    list_id: UUID,
+    *,
+    after: str,
+    limit: int,
+    email_key: bytes | None = None,
+    mobile_key: bytes | None = None,
+    fkey_hash: bytes | None = None,
+    like: str | None = None,
 ) -> list[Contact]:
     """A page in the order of the list's keys."""
-    rows = await tx.driver.fetch(PAGE, account_id, list_id, after, email_key, mobile_key, fkey_hash, like, limit)
+    rows = await tx.driver.fetch(
+        PAGE, account_id, list_id, after, email_key, mobile_key, fkey_hash, like, limit
+    )
     return [contact_of(row) for row in rows]
 
 

@@ -52,11 +52,21 @@ class Entry:
     after: Mapping[str, object]
 
 
-async def write(tx: Transaction, account_id: UUID, list_id: UUID, at: datetime, by: str, lines: Sequence[Line]) -> None:
+async def write(
+    tx: Transaction, account_id: UUID, list_id: UUID, at: datetime, by: str, lines: Sequence[Line]
+) -> None:
     if lines:
         await tx.driver.execute(
-            INSERT, account_id, list_id, at, by, [x.contact_id for x in lines], [new_id() for _ in lines],
-            [x.what for x in lines], [json.dumps(x.before) for x in lines], [json.dumps(x.after) for x in lines],
+            INSERT,
+            account_id,
+            list_id,
+            at,
+            by,
+            [x.contact_id for x in lines],
+            [new_id() for _ in lines],
+            [x.what for x in lines],
+            [json.dumps(x.before) for x in lines],
+            [json.dumps(x.after) for x in lines],
         )
 
 

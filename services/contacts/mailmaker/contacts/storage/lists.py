@@ -10,13 +10,12 @@ from mailmaker.common.contracts.contacts import CapPolicy, Controller
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.lists import ContactList, Field, FieldType, KeyKind
 
-COLUMNS = """
+_OF_LIST = "FROM list_fields f WHERE f.account_id = l.account_id AND f.list_id = l.id ORDER BY position"
+COLUMNS = f"""
     l.account_id, l.id, l.name, l.key, l.default_country, l.timezone, l.controller_name, l.controller_email,
     l.caps::text AS caps, l.opened_at, l.changed_at, l.closed_at, l.version,
-    array(SELECT f.name FROM list_fields f WHERE f.account_id = l.account_id AND f.list_id = l.id ORDER BY position) AS names,
-    array(SELECT f.type FROM list_fields f WHERE f.account_id = l.account_id AND f.list_id = l.id ORDER BY position) AS types,
-    array(SELECT array_to_string(f.choices, E'\\x1f') FROM list_fields f
-           WHERE f.account_id = l.account_id AND f.list_id = l.id ORDER BY position) AS choices
+    array(SELECT f.name {_OF_LIST}) AS names, array(SELECT f.type {_OF_LIST}) AS types,
+    array(SELECT array_to_string(f.choices, E'\\x1f') {_OF_LIST}) AS choices
 """
 ONE = f"SELECT {COLUMNS} FROM lists l WHERE l.account_id = $1 AND l.id = $2"
 LOCK = ONE + " AND l.closed_at IS NULL FOR UPDATE OF l"
@@ -48,9 +47,19 @@ def list_of(row: Any) -> ContactList:
         for name, kind, choices in zip(row["names"], row["types"], row["choices"], strict=True)
     )
     return ContactList(
-        row["account_id"], row["id"], row["name"], KeyKind(row["key"]), row["default_country"], row["timezone"],
-        Controller(name=row["controller_name"], email=row["controller_email"]), CapPolicy.model_validate_json(row["caps"]),
-        row["opened_at"], row["changed_at"], row["version"], row["closed_at"] is not None, fields,
+        row["account_id"],
+        row["id"],
+        row["name"],
+        KeyKind(row["key"]),
+        row["default_country"],
+        row["timezone"],
+        Controller(name=row["controller_name"], email=row["controller_email"]),
+        CapPolicy.model_validate_json(row["caps"]),
+        row["opened_at"],
+        row["changed_at"],
+        row["version"],
+        row["closed_at"] is not None,
+        fields,
     )
 
 
@@ -76,22 +85,47 @@ async def count(tx: Transaction, account_id: UUID) -> int:
 
 async def insert(tx: Transaction, it: ContactList) -> None:
     await tx.driver.execute(
-        INSERT, it.account_id, it.id, it.name, str(it.key), it.default_country, it.timezone, it.controller.name,
-        it.controller.email, it.caps.model_dump_json(), it.opened_at, it.changed_at, it.version,
+        INSERT,
+        it.account_id,
+        it.id,
+        it.name,
+        str(it.key),
+        it.default_country,
+        it.timezone,
+        it.controller.name,
+        it.controller.email,
+        it.caps.model_dump_json(),
+        it.opened_at,
+        it.changed_at,
+        it.version,
     )
 
 
 async def update(tx: Transaction, it: ContactList) -> None:
     await tx.driver.execute(
-        UPDATE, it.account_id, it.id, it.name, it.default_country, it.timezone, it.controller.name, it.controller.email,
-        it.caps.model_dump_json(), it.changed_at, it.version, it.changed_at if it.closed else None,
+        UPDATE,
+        it.account_id,
+        it.id,
+        it.name,
+        it.default_country,
+        it.timezone,
+        it.controller.name,
+        it.controller.email,
+        it.caps.model_dump_json(),
+        it.changed_at,
+        it.version,
+        it.changed_at if it.closed else None,
     )
 
 
 async def replace_fields(tx: Transaction, account_id: UUID, list_id: UUID, fields: Sequence[Field]) -> None:
     await tx.driver.execute(DELETE_FIELDS, account_id, list_id)
     await tx.driver.execute(
-        INSERT_FIELDS, account_id, list_id, [f.name for f in fields], [str(f.type) for f in fields],
+        INSERT_FIELDS,
+        account_id,
+        list_id,
+        [f.name for f in fields],
+        [str(f.type) for f in fields],
         ["\x1f".join(f.values) for f in fields],
     )
 

@@ -23,30 +23,35 @@ ALONE = "SELECT pg_advisory_xact_lock(hashtextextended($1, 13))"
 UPSERT = """
 INSERT INTO nos (account_id, channel, subject, list_id, number, suppression_id, reason, released)
 SELECT DISTINCT ON (c, s, l) $1, c, s, l, n, i, r, x
-  FROM unnest($2::text[], $3::bytea[], $4::uuid[], $5::bigint[], $6::uuid[], $7::text[], $8::boolean[]) AS f(c, s, l, n, i, r, x)
+  FROM unnest($2::text[], $3::bytea[], $4::uuid[], $5::bigint[], $6::uuid[], $7::text[], $8::boolean[])
+       AS f(c, s, l, n, i, r, x)
  ORDER BY c, s, l, n DESC
 ON CONFLICT (account_id, channel, subject, list_id) DO UPDATE
-   SET number = excluded.number, suppression_id = excluded.suppression_id, reason = excluded.reason, released = excluded.released
+   SET number = excluded.number, suppression_id = excluded.suppression_id, reason = excluded.reason,
+       released = excluded.released
  WHERE nos.number < excluded.number
 """
 STANDING = """
 SELECT channel, subject FROM nos
- WHERE account_id = $1 AND subject = ANY($2::bytea[]) AND list_id IN ($3, $4) AND NOT released AND reason = ANY($5::text[])
+ WHERE account_id = $1 AND channel IN ('email', 'sms') AND subject = ANY($2::bytea[])
+   AND list_id IN ($3, $4) AND NOT released AND reason = ANY($5::text[])
 UNION ALL
-SELECT channel, subject FROM tombstones WHERE account_id = $1 AND subject = ANY($2::bytea[])
+SELECT channel, subject FROM tombstones WHERE account_id = $1 AND channel IN ('email', 'sms') AND subject = ANY($2::bytea[])
 """
 BURY = """
-INSERT INTO tombstones (account_id, channel, subject, erased_at) SELECT $1, c, s, $2 FROM unnest($3::text[], $4::bytea[]) AS t(c, s)
+INSERT INTO tombstones (account_id, channel, subject, erased_at)
+SELECT $1, c, s, $2 FROM unnest($3::text[], $4::bytea[]) AS t(c, s)
 ON CONFLICT DO NOTHING
 """
 
 
-def _withdraw(consent: str, key: str) -> str:
+def _hit(key: str) -> str:
+    """Contacts of account $1 that one of these suppression keys names, each with one of its suppressions."""
     return f"""
-WITH said AS (
+said AS (
     SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::bytea[], $5::uuid[], $6::uuid[], $7::bytea[])
                   AS s(suppression_id, list_id, address, contact_id, fkey_list, fkey_hash)
-), hit AS (
+), met AS (
     SELECT c.id, s.suppression_id FROM said s JOIN contacts c ON c.account_id = $1 AND c.{key} = s.address
      WHERE s.list_id IN (c.list_id, $8)
     UNION ALL
@@ -54,31 +59,39 @@ WITH said AS (
     UNION ALL
     SELECT c.id, s.suppression_id FROM said s
       JOIN contacts c ON c.account_id = $1 AND c.list_id = s.fkey_list AND c.fkey_hash = s.fkey_hash
-), first AS (SELECT DISTINCT ON (id) id, suppression_id FROM hit ORDER BY id, suppression_id)
+), hit AS (SELECT DISTINCT ON (id) id, suppression_id FROM met ORDER BY id, suppression_id)
+"""
+
+
+_RETURNING = """
+RETURNING c.id, c.list_id, c.email_key, c.mobile_key, c.email_consent, c.sms_consent, c.version, h.suppression_id
+"""
+
+
+def _withdraw(consent: str, key: str) -> str:
+    return f"""
+WITH {_hit(key)}
 UPDATE contacts c SET {consent} = 'unsubscribed', changed_at = $9, version = c.version + 1
-  FROM first f JOIN contacts o ON o.account_id = $1 AND o.id = f.id
- WHERE c.account_id = $1 AND c.id = f.id AND c.{consent} <> 'unsubscribed'
-RETURNING c.id, c.list_id, c.email_key, c.mobile_key, c.email_consent, c.sms_consent, c.version, f.suppression_id,
-          jsonb_build_object('{consent}', o.{consent})::text AS before, jsonb_build_object('{consent}', c.{consent})::text AS after
+  FROM hit h JOIN contacts o ON o.account_id = $1 AND o.id = h.id
+ WHERE c.account_id = $1 AND c.id = h.id AND c.{consent} <> 'unsubscribed' {_RETURNING},
+       jsonb_build_object('{consent}', o.{consent})::text AS before, '{{"{consent}": "unsubscribed"}}' AS after
 """
 
 
 def _restore(consent: str, key: str, channel: str) -> str:
     return f"""
-WITH taken AS (
-    SELECT DISTINCT ON (h.contact_id) h.contact_id, h.suppression_id, h.before FROM contact_history h
-     WHERE h.account_id = $1 AND h.suppression_id = ANY($2::uuid[]) AND h.what = 'withdrawn' AND h.before ? '{consent}'
-     ORDER BY h.contact_id, h.id DESC
-)
-UPDATE contacts c SET {consent} = t.before ->> '{consent}', changed_at = $3, version = c.version + 1
-  FROM taken t
- WHERE c.account_id = $1 AND c.id = t.contact_id AND c.{consent} = 'unsubscribed' AND NOT EXISTS (
-       SELECT FROM nos n WHERE n.account_id = $1 AND n.channel = '{channel}' AND NOT n.released AND n.reason = ANY($5::text[])
-          AND n.list_id IN (c.list_id, $4)
+WITH {_hit(key)}
+UPDATE contacts c SET {consent} = was.consent, changed_at = $9, version = c.version + 1
+  FROM hit h CROSS JOIN LATERAL (
+       SELECT y.before ->> '{consent}' AS consent FROM contact_history y
+        WHERE y.account_id = $1 AND y.contact_id = h.id AND y.what = 'withdrawn' AND y.before ? '{consent}'
+        ORDER BY y.id DESC LIMIT 1) was
+ WHERE c.account_id = $1 AND c.id = h.id AND c.{consent} = 'unsubscribed' AND NOT EXISTS (
+       SELECT FROM nos n WHERE n.account_id = $1 AND n.channel = '{channel}' AND NOT n.released
+          AND n.reason = ANY($10::text[]) AND n.list_id IN (c.list_id, $8)
           AND n.subject IN ('\\x61'::bytea || c.{key}, '\\x63'::bytea || uuid_send(c.id),
-                            '\\x66'::bytea || uuid_send(c.list_id) || c.fkey_hash))
-RETURNING c.id, c.list_id, c.email_key, c.mobile_key, c.email_consent, c.sms_consent, c.version, t.suppression_id,
-          '{{"{consent}": "unsubscribed"}}' AS before, jsonb_build_object('{consent}', c.{consent})::text AS after
+                            '\\x66'::bytea || uuid_send(c.list_id) || c.fkey_hash)) {_RETURNING},
+       '{{"{consent}": "unsubscribed"}}' AS before, jsonb_build_object('{consent}', c.{consent})::text AS after
 """
 
 
@@ -129,13 +142,16 @@ async def keep(tx: Transaction, account_id: UUID, items: Sequence[FeedItem]) -> 
     """Stores feed items of one account; an older number never replaces a newer one."""
     rows = [
         (i.channel, bytes.fromhex(s), i.list_id or NOBODY, i.number, i.suppression_id, i.reason, i.released)
-        for i in items for s in i.subjects
+        for i in items
+        for s in i.subjects
     ]
     if rows:
         await tx.driver.execute(UPSERT, account_id, *map(list, zip(*rows, strict=True)))
 
 
-async def standing(tx: Transaction, account_id: UUID, list_id: UUID, subjects: Sequence[bytes]) -> list[tuple[str, bytes]]:
+async def standing(
+    tx: Transaction, account_id: UUID, list_id: UUID, subjects: Sequence[bytes]
+) -> list[tuple[str, bytes]]:
     """The "no"s and tombstones, as (channel, subject), that concern these suppression keys in a list."""
     rows = await tx.driver.fetch(STANDING, account_id, list(subjects), list_id, NOBODY, list(WITHDRAWING))
     return [(row["channel"], bytes(row["subject"])) for row in rows]
@@ -146,7 +162,9 @@ async def bury(tx: Transaction, account_id: UUID, at: datetime, stones: Sequence
         await tx.driver.execute(BURY, account_id, at, *map(list, zip(*stones, strict=True)))
 
 
-async def withdraw(tx: Transaction, account_id: UUID, channel: str, items: Sequence[FeedItem], at: datetime) -> list[Touched]:
+async def withdraw(
+    tx: Transaction, account_id: UUID, channel: str, items: Sequence[FeedItem], at: datetime
+) -> list[Touched]:
     """Makes every contact that these "no"s meet unsubscribed on the channel."""
     said = [_said(item, bytes.fromhex(subject)) for item in items for subject in item.subjects]
     if not said:
@@ -156,33 +174,63 @@ async def withdraw(tx: Transaction, account_id: UUID, channel: str, items: Seque
     return await _told(tx, account_id, at, "withdrawn", rows)
 
 
-async def restore(tx: Transaction, account_id: UUID, channel: str, items: Sequence[FeedItem], at: datetime) -> list[Touched]:
-    """Gives back the consent that released "no"s took, where no other "no" stands."""
-    ids = [item.suppression_id for item in items]
-    if not ids:
+async def restore(
+    tx: Transaction, account_id: UUID, channel: str, items: Sequence[FeedItem], at: datetime
+) -> list[Touched]:
+    """Gives contacts of released "no"s the consent back that the last "no" took, where none stands any more."""
+    said = [_said(item, bytes.fromhex(subject)) for item in items for subject in item.subjects]
+    if not said:
         return []
-    rows = await tx.driver.fetch(RESTORE[channel], account_id, ids, at, NOBODY, list(WITHDRAWING), timeout=600)
+    columns = map(list, zip(*said, strict=True))
+    rows = await tx.driver.fetch(
+        RESTORE[channel], account_id, *columns, NOBODY, at, list(WITHDRAWING), timeout=600
+    )
     return await _told(tx, account_id, at, "restored", rows)
 
 
 def _said(item: FeedItem, subject: bytes) -> tuple[object, ...]:
     kind, rest = subject[:1], subject[1:]
     return (
-        item.suppression_id, item.list_id or NOBODY, rest if kind == b"a" else None,
-        UUID(bytes=rest) if kind == b"c" else None, UUID(bytes=rest[:16]) if kind == b"f" else None,
+        item.suppression_id,
+        item.list_id or NOBODY,
+        rest if kind == b"a" else None,
+        UUID(bytes=rest) if kind == b"c" else None,
+        UUID(bytes=rest[:16]) if kind == b"f" else None,
         rest[16:] if kind == b"f" else None,
     )
 
 
-async def _told(tx: Transaction, account_id: UUID, at: datetime, what: str, rows: Sequence[object]) -> list[Touched]:
+async def _told(
+    tx: Transaction, account_id: UUID, at: datetime, what: str, rows: Sequence[object]
+) -> list[Touched]:
     found: list[dict[str, object]] = [dict(row) for row in rows]  # type: ignore[call-overload]
     if found:
         await tx.driver.execute(
-            HISTORY, account_id, at, what, [r["id"] for r in found], [new_id() for _ in found], [r["list_id"] for r in found],
-            [r["suppression_id"] for r in found], [r["before"] for r in found], [r["after"] for r in found],
+            HISTORY,
+            account_id,
+            at,
+            what,
+            [r["id"] for r in found],
+            [new_id() for _ in found],
+            [r["list_id"] for r in found],
+            [r["suppression_id"] for r in found],
+            [r["before"] for r in found],
+            [r["after"] for r in found],
         )
     return [
-        Touched(*(r[name] for name in  # type: ignore[arg-type]
-                  ("list_id", "id", "email_key", "mobile_key", "email_consent", "sms_consent", "version")))
+        Touched(
+            *(
+                r[name]
+                for name in (  # type: ignore[arg-type]
+                    "list_id",
+                    "id",
+                    "email_key",
+                    "mobile_key",
+                    "email_consent",
+                    "sms_consent",
+                    "version",
+                )
+            )
+        )
         for r in found
     ]

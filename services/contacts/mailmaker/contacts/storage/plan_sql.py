@@ -12,7 +12,14 @@ from mailmaker.contacts.domain.plans import Options
 
 STAGED_COLUMNS = ("line", "key_text", *STANDARD_FIELDS, "custom")
 KEYED_COLUMNS = (
-    "line", "contact_id", "email_key", "mobile_key", "fkey_hash", "email_consent", "sms_consent", "met",
+    "line",
+    "contact_id",
+    "email_key",
+    "mobile_key",
+    "fkey_hash",
+    "email_consent",
+    "sms_consent",
+    "met",
 )
 _ADDRESSES = ("email", "mobile", "fkey")
 _TYPED = ", ".join(f"{name} {'date' if name == 'birth_date' else 'text'}" for name in STANDARD_FIELDS)
@@ -23,7 +30,8 @@ PREPARE = (
     "SET LOCAL idle_in_transaction_session_timeout = '30s'",
     f"CREATE TEMP TABLE staged (line int, key_text text, {_TYPED}, custom jsonb) ON COMMIT DROP",
     f"""CREATE TEMP TABLE changes (line int, contact_id uuid, key_text text, {_TYPED}, custom jsonb,
-        email_before text, sms_before text, email_key bytea, mobile_key bytea, fkey_hash bytea, rekeyed boolean) ON COMMIT DROP""",
+        email_before text, sms_before text, email_key bytea, mobile_key bytea, fkey_hash bytea,
+        rekeyed boolean) ON COMMIT DROP""",
     """CREATE TEMP TABLE keyed (line int, contact_id uuid, email_key bytea, mobile_key bytea, fkey_hash bytea,
         email_consent text, sms_consent text, met boolean) ON COMMIT DROP""",
 )
@@ -60,23 +68,32 @@ def _facts(side: str, other: str | None) -> str:
     pairs = []
     for name in _FACTS:
         value = f"{side}.{name}"
-        pairs.append(f"'{name}', " + (
-            value if other is None else f"CASE WHEN {value} IS DISTINCT FROM {other}.{name} THEN {value} END"
-        ))
+        pairs.append(
+            f"'{name}', "
+            + (
+                value
+                if other is None
+                else f"CASE WHEN {value} IS DISTINCT FROM {other}.{name} THEN {value} END"
+            )
+        )
     custom = f"nullif({side}.custom, '{{}}')"
-    pairs.append("'custom', " + (custom if other is None else f"CASE WHEN {side}.custom <> {other}.custom THEN {custom} END"))
+    pairs.append(
+        "'custom', "
+        + (custom if other is None else f"CASE WHEN {side}.custom <> {other}.custom THEN {custom} END")
+    )
     return f"jsonb_strip_nulls(jsonb_build_object({', '.join(pairs)}))"
 
 
 PLAN_ROWS = f"""
 WITH f AS MATERIALIZED ({FINAL})
 INSERT INTO plan_rows (account_id, import_id, action, contact_id, line, before, after, applied)
-SELECT $1, $2, f.action, f.contact_id, f.line, NULL, {_facts("f", None)}, $3 FROM f WHERE f.new AND f.line IS NOT NULL
+SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, NULL, {_facts("f", None)}, $3::boolean
+  FROM f WHERE f.new AND f.line IS NOT NULL
 UNION ALL
-SELECT $1, $2, f.action, f.contact_id, f.line, {_facts("o", "f")}, {_facts("f", "o")}, $3
+SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, {_facts("o", "f")}, {_facts("f", "o")}, $3::boolean
   FROM f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE NOT f.new AND f.action <> 'removed'
 UNION ALL
-SELECT $1, $2, f.action, f.contact_id, NULL, {_facts("o", None)}, NULL, $3
+SELECT $1::uuid, $2::uuid, f.action, f.contact_id, NULL, {_facts("o", None)}, NULL, $3::boolean
   FROM f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE f.action = 'removed'
 """
 
@@ -104,7 +121,10 @@ REMOVED = "SELECT contact_id AS id FROM changes WHERE line IS NULL"
 
 
 def difference(options: Options) -> str:
-    """The statement that fills `changes`. $1 account, $2 list; $3 the file's custom fields, where it has any."""
+    """The statement that fills `changes`. $1 account, $2 list; $3 the file's custom fields, where it has any.
+
+    A negative line only names the key of a rejected row: it keeps its contact from being removed.
+    """
     after = {name: _overlaid(name, options) for name in STANDARD_FIELDS}
     custom = _custom(options)
     differs = [f"{after[name]} IS DISTINCT FROM c.{name}" for name in options.standard]
@@ -119,8 +139,9 @@ SELECT s.line, c.id, s.key_text, {", ".join(after[name] for name in STANDARD_FIE
        s.line IS NOT NULL AND (c.id IS NULL OR {" OR ".join(rekeyed) or "false"})
   FROM staged s {"FULL" if mirror else "LEFT"} JOIN
        (SELECT * FROM contacts WHERE account_id = $1 AND list_id = $2) c ON c.key_text = s.key_text
- WHERE c.id IS NULL {"OR s.line IS NULL" if mirror else ""}
-    OR c.email_consent = 'unsubscribed' OR c.sms_consent = 'unsubscribed' OR {" OR ".join(differs) or "false"}
+ WHERE (s.line IS NULL OR s.line > 0) AND (
+       c.id IS NULL {"OR s.line IS NULL" if mirror else ""}
+    OR c.email_consent = 'unsubscribed' OR c.sms_consent = 'unsubscribed' OR {" OR ".join(differs) or "false"})
 """
 
 

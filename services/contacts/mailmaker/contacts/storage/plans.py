@@ -32,7 +32,10 @@ SELECT p.account_id, p.import_id FROM plans p
  ORDER BY p.due_at LIMIT 20
 """
 TAKE = f"SELECT {COLUMNS} FROM plans WHERE account_id = $1 AND import_id = $2 AND due_at IS NOT NULL FOR UPDATE SKIP LOCKED"
-ONE = f"SELECT {COLUMNS}, error_code, error_detail, staged_at, planned_at, applied_at FROM plans WHERE account_id = $1 AND import_id = $2"
+ONE = f"""
+SELECT {COLUMNS}, error_code, error_detail, staged_at, planned_at, applied_at
+  FROM plans WHERE account_id = $1 AND import_id = $2
+"""
 SETTLE = """
 UPDATE plans SET state = $3, due_at = NULL, error_code = $6, error_detail = $7,
        counts = coalesce(counts, $4::jsonb), planned_at = coalesce(planned_at, $5),
@@ -75,8 +78,13 @@ def _counts(text: str | None) -> Counts | None:
 
 def plan_of(row: Any) -> Plan:
     return Plan(
-        row["account_id"], row["import_id"], row["list_id"], _options(row["options"]), row["state"],
-        _counts(row["counts"]), _counts(row["applied"]),
+        row["account_id"],
+        row["import_id"],
+        row["list_id"],
+        _options(row["options"]),
+        row["state"],
+        _counts(row["counts"]),
+        _counts(row["applied"]),
     )
 
 
@@ -102,14 +110,23 @@ async def one(tx: Transaction, account_id: UUID, import_id: UUID) -> tuple[Plan,
 
 
 async def settle(
-    tx: Transaction, plan: Plan, state: str, counts: Counts | None, at: datetime, error: tuple[str, str] | None = None
+    tx: Transaction,
+    plan: Plan,
+    state: str,
+    counts: Counts | None,
+    at: datetime,
+    error: tuple[str, str] | None = None,
 ) -> None:
     """Writes what became of an import. The counts first planned stay as they were shown."""
     text = None if counts is None else json.dumps(counts.named())
-    await tx.driver.execute(SETTLE, plan.account_id, plan.import_id, state, text, at, *(error or (None, None)))
+    await tx.driver.execute(
+        SETTLE, plan.account_id, plan.import_id, state, text, at, *(error or (None, None))
+    )
 
 
-async def again(tx: Transaction, account_id: UUID, import_id: UUID, seconds: float, *, counted: bool) -> int | None:
+async def again(
+    tx: Transaction, account_id: UUID, import_id: UUID, seconds: float, *, counted: bool
+) -> int | None:
     """Puts an import off. Returns how many failures are counted against it, or None where it waits no more."""
     found = await tx.driver.fetchval(AGAIN, account_id, import_id, seconds, int(counted))
     return None if found is None else int(found)
@@ -124,10 +141,18 @@ async def cancel(tx: Transaction, account_id: UUID, import_id: UUID) -> bool:
 
 
 async def rows(
-    tx: Transaction, account_id: UUID, import_id: UUID, action: str | None, after: tuple[str, UUID], limit: int
+    tx: Transaction,
+    account_id: UUID,
+    import_id: UUID,
+    action: str | None,
+    after: tuple[str, UUID],
+    limit: int,
 ) -> list[dict[str, Any]]:
     found = await tx.driver.fetch(ROWS, account_id, import_id, action, *after, limit)
-    return [{**r, "before": json.loads(r["before"] or "{}"), "after": json.loads(r["after"] or "{}")} for r in found]
+    return [
+        {**r, "before": json.loads(r["before"] or "{}"), "after": json.loads(r["after"] or "{}")}
+        for r in found
+    ]
 
 
 async def receive(tx: Transaction, source: AsyncIterator[bytes]) -> int:

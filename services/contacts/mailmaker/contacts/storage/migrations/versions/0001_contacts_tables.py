@@ -9,8 +9,16 @@ branch_labels = None
 depends_on = None
 
 ACCOUNT_TABLES = (
-    "accounts", "api_keys", "lists", "list_fields", "contacts", "contact_history", "plans", "plan_rows",
-    "nos", "tombstones",
+    "accounts",
+    "api_keys",
+    "lists",
+    "list_fields",
+    "contacts",
+    "contact_history",
+    "plans",
+    "plan_rows",
+    "nos",
+    "tombstones",
 )
 
 STATEMENTS = (
@@ -131,8 +139,6 @@ STATEMENTS = (
         PRIMARY KEY (account_id, contact_id, id)
     )
     """,
-    # The release of a "no" gives back the consent that this "no" took, and no other.
-    "CREATE INDEX contact_history_by_no ON contact_history (account_id, suppression_id) WHERE suppression_id IS NOT NULL",
     """
     CREATE TABLE plans (
         account_id     uuid NOT NULL,

@@ -1,0 +1,267 @@
+"""integration: what a file does to a list, and what it never does."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from contacts_house import Client, Rig
+from mailmaker.common.contracts.contacts import ContactsChanged, ContactsErased
+from mailmaker.contacts.actions.hear_imports import approve
+
+_WRITTEN = """
+SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_user_tables
+ WHERE schemaname = 'contacts' AND relname IN ('contacts', 'contact_history', 'lists', 'list_fields', 'plan_rows', 'nos')
+"""
+
+
+def people(many: int) -> list[dict[str, str]]:
+    return [{"email": f"p{i}@example.com", "name": f"N{i}", "mobile": f"+39333{i:07d}"} for i in range(many)]
+
+
+async def _written(rig: Rig) -> int:
+    """PostgreSQL's own counters, read when they have settled."""
+    last = -1
+    while True:
+        async with rig.db.platform() as tx:
+            await tx.driver.execute("SELECT pg_stat_force_next_flush()")
+            now = int(await tx.driver.fetchval(_WRITTEN))
+        if now == last:
+            return now
+        last = now
+        await asyncio.sleep(1.2)
+
+
+async def test_reimport_of_the_same_file_writes_nothing(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(700))
+    before, events = await _written(rig), len(await rig.events(ContactsChanged))
+    plan = await rig.import_rows(client, list_id, list(reversed(people(700))), mode="full")
+    assert plan["counts"]["unchanged"] == 700
+    assert await _written(rig) == before
+    assert len(await rig.events(ContactsChanged)) == events
+
+
+async def test_opt_out_survives_import_deletion_and_erasure(rig: Rig) -> None:
+    client = await rig.client()
+    list_id, other = await client.open_list(), await client.open_list()
+    await rig.import_rows(client, list_id, people(5))
+    await rig.import_rows(client, other, people(5))
+    held = await client.contacts(list_id)
+    # p0 by address in this list, p1 by contact in this list, p2 by address in the whole account.
+    rig.suppression.say(client.account, [rig.email_subject(client, "p0@example.com")], list_id=list_id)
+    rig.suppression.say(client.account, [rig.contact_subject(held["p1@example.com"])], list_id=list_id)
+    rig.suppression.say(client.account, [rig.email_subject(client, "p2@example.com")], reason="complaint")
+    rig.suppression.say(client.account, [rig.email_subject(client, "p3@example.com")], reason="hard_bounce")
+    rows = people(6)
+    rows[0]["name"] = "Nuovo"
+    plan = await rig.import_rows(client, list_id, rows)
+    assert {k: v for k, v in plan["counts"].items() if v} == {
+        "rows": 6,
+        "created": 1,
+        "protected": 3,
+        "unchanged": 2,
+    }
+    after = await client.contacts(list_id)
+    assert [after[f"p{i}@example.com"]["email_consent"] for i in range(6)] == [
+        "unsubscribed", "unsubscribed", "unsubscribed", "subscribed", "subscribed", "subscribed",
+    ]  # fmt: skip
+    assert after["p0@example.com"]["name"] == "Nuovo"
+    assert after["p0@example.com"]["sms_consent"] == "subscribed"
+    elsewhere = await client.contacts(other)
+    assert [elsewhere[f"p{i}@example.com"]["email_consent"] for i in range(3)] == [
+        "subscribed",
+        "subscribed",
+        "unsubscribed",
+    ]
+
+    # Deleted, then brought back in another spelling; erased, then brought back.
+    path = f"/v1/lists/{list_id}/contacts"
+    assert (await client.ask("DELETE", f"{path}/{held['p0@example.com']['id']}")).status_code == 204
+    assert (await client.ask("POST", f"{path}/{held['p4@example.com']['id']}:erase")).status_code == 204
+    rows[0]["email"] = "P0@EXAMPLE.com".replace("EXAMPLE", "example")
+    plan = await rig.import_rows(client, list_id, rows)
+    assert {k: v for k, v in plan["counts"].items() if v} == {"rows": 6, "protected": 4, "unchanged": 2}
+    back = await client.contacts(list_id)
+    assert (
+        back["P0@example.com"]["email_consent"] == back["p4@example.com"]["email_consent"] == "unsubscribed"
+    )
+    assert back["p4@example.com"]["sms_consent"] == "unsubscribed"
+    assert (await client.contacts(other))["p4@example.com"]["email_consent"] == "subscribed"
+    (erased,) = await rig.events(ContactsErased)
+    assert erased.contact_ids == (UUID(held["p4@example.com"]["id"]),)
+    told = [no for no in await rig.handed_over("suppression") if no["reason"] == "erased"]
+    assert {no["channel"] for no in told} == {"email", "sms"}
+    history = await client.ask("GET", f"{path}/{held['p4@example.com']['id']}/history")
+    assert all(h["before"] == {} and h["after"] == {} for h in history.json()["items"])
+
+
+async def test_an_api_write_raises_no_consent_either(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    contact = await client.put(list_id, email="a@example.com")
+    rig.suppression.say(client.account, [rig.contact_subject(contact)], list_id=list_id)
+    await rig.follow.catch_up()
+    again = await client.put(list_id, email="a@example.com", email_consent="subscribed", city="Roma")
+    assert (again["email_consent"], again["city"]) == ("unsubscribed", "Roma")
+    path = f"/v1/lists/{list_id}/contacts/{contact['id']}"
+    raised = await client.ask("PATCH", path, {"email_consent": "subscribed"})
+    assert [(e["pointer"], e["code"]) for e in raised.json()["errors"]] == [
+        ("/email_consent", "consent.cannot_rise")
+    ]
+    await client.ask("DELETE", path)
+    rig.suppression.say(client.account, [rig.email_subject(client, "b@example.com")])
+    await rig.follow.catch_up()
+    assert (await client.put(list_id, email="B@example.com"))["email_consent"] == "unsubscribed"
+    assert await rig.handed_over("suppression") == []
+
+
+async def test_a_no_said_by_the_client_is_handed_to_suppression(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    contact = await client.put(list_id, email="a@example.com", sms_consent="unsubscribed")
+    await client.ask(
+        "PATCH", f"/v1/lists/{list_id}/contacts/{contact['id']}", {"email_consent": "unsubscribed"}
+    )
+    told = await rig.handed_over("suppression")
+    assert [(no["channel"], no["scope"], no["door"], no["contact_id"]) for no in told] == [
+        ("sms", "list", "api", contact["id"]), ("email", "list", "api", contact["id"]),
+    ]  # fmt: skip
+
+
+async def test_a_release_gives_back_what_its_no_took_and_no_more(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    contact = await client.put(list_id, email="a@example.com", email_consent="pending")
+    first = rig.suppression.say(client.account, [rig.email_subject(client, "a@example.com")], reason="manual")
+    second = rig.suppression.say(client.account, [rig.contact_subject(contact)], list_id=list_id)
+    await rig.follow.catch_up()
+
+    async def consent() -> str:
+        return str((await client.contacts(list_id))["a@example.com"]["email_consent"])
+
+    assert await consent() == "unsubscribed"
+    rig.suppression.say(
+        client.account,
+        [rig.email_subject(client, "a@example.com")],
+        reason="manual",
+        released=first.suppression_id,
+    )
+    await rig.follow.catch_up()
+    assert await consent() == "unsubscribed", "another no stands"
+    rig.suppression.say(
+        client.account, [rig.contact_subject(contact)], list_id=list_id, released=second.suppression_id
+    )
+    await rig.follow.catch_up()
+    assert await consent() == "pending", "what the first took, not more"
+
+
+async def test_the_feed_is_applied_once_whoever_follows_it(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(30))
+    for i in range(30):
+        rig.suppression.say(client.account, [rig.email_subject(client, f"p{i}@example.com")])
+    await asyncio.gather(*(rig.follow.catch_up() for _ in range(4)))
+    held = await client.contacts(list_id)
+    assert {c["email_consent"] for c in held.values()} == {"unsubscribed"}
+    assert {c["version"] for c in held.values()} == {2}
+
+
+async def test_an_import_waits_for_suppression(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    rig.suppression.away = True
+    plan = await rig.import_rows(client, list_id, people(3))
+    assert plan["state"] == "staged"
+    assert await client.contacts(list_id) == {}
+    rig.suppression.away = False
+    rig.suppression.say(client.account, [rig.email_subject(client, "p1@example.com")])
+    await rig.until_settled(client, plan["import_id"])
+    held = await client.contacts(list_id)
+    assert held["p1@example.com"]["email_consent"] == "unsubscribed"
+
+
+async def test_a_plan_waits_for_approval_and_is_made_anew_when_applied(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    plan = await rig.import_rows(client, list_id, people(3), apply="on_approval")
+    assert (plan["state"], plan["counts"]["created"], plan["applied"]) == ("planned", 3, None)
+    assert await client.contacts(list_id) == {}
+    await client.put(list_id, email="p0@example.com", name="N0", mobile="+393330000000")
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    assert await rig.imports.step()
+    after = (await client.ask("GET", f"/v1/plans/{plan['import_id']}")).json()
+    assert (after["state"], after["counts"]["created"], after["applied"]["created"]) == ("applied", 3, 2)
+    rows = (await client.ask("GET", f"/v1/plans/{plan['import_id']}/rows")).json()["items"]
+    assert len(rows) == 2
+    assert [p["state"] for p in await rig.handed_over("ingest")] == ["planned", "applied"]
+
+
+async def test_modes_cells_custom_fields_and_repeated_keys(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await client.ask("PUT", f"/v1/lists/{list_id}/fields", {"fields": [{"name": "points", "type": "number"}]})
+    row = {"email": "a@example.com", "name": "Anna", "city": "Roma", "custom": '{"points": 3}'}
+    await rig.import_rows(client, list_id, [row], custom=["points"])
+    kept = await rig.import_rows(client, list_id, [{**row, "city": "", "custom": ""}], custom=["points"])
+    assert kept["counts"]["unchanged"] == 1
+    same = await rig.import_rows(client, list_id, [{**row, "custom": '{"points": 3.0}'}], custom=["points"])
+    assert same["counts"]["unchanged"] == 1
+    erased = await rig.import_rows(
+        client, list_id, [{**row, "city": "", "custom": ""}], custom=["points"], empty_cells="erase"
+    )
+    assert erased["counts"]["updated"] == 1
+    contact = (await client.contacts(list_id))["a@example.com"]
+    assert (contact["city"], contact["custom"], contact["name"]) == (None, {}, "Anna")
+    twice = [{"email": "b@example.com", "name": "first"}, {"email": "B@example.com", "name": "last"}]
+    plan = await rig.import_rows(client, list_id, twice)
+    assert (plan["counts"]["created"], plan["counts"]["duplicate"], plan["counts"]["rows"]) == (1, 1, 2)
+    assert (await client.contacts(list_id))["B@example.com"]["name"] == "last"
+
+
+async def test_a_key_keeps_the_person_when_the_address_changes(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list("fkey")
+    await rig.import_rows(client, list_id, [{"fkey": "7", "email": "old@example.com"}], key="fkey")
+    rig.suppression.say(client.account, [rig.email_subject(client, "new@example.com")])
+    plan = await rig.import_rows(client, list_id, [{"fkey": "7", "email": "new@example.com"}], key="fkey")
+    assert plan["counts"]["protected"] == 1
+    contact = (await client.contacts(list_id))["new@example.com"]
+    assert (contact["fkey"], contact["email_consent"], contact["version"]) == ("7", "unsubscribed", 2)
+    shown = (await client.ask("GET", f"/v1/plans/{plan['import_id']}/rows")).json()["items"]
+    assert shown[0]["after"] == {"email": "new@example.com", "email_consent": "unsubscribed"}
+
+
+async def test_a_file_that_lost_rows_or_is_gone_is_not_applied(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    broken = await rig.import_rows(client, list_id, people(3), told=4)
+    assert (broken["state"], broken["error"]["code"]) == ("failed", "plan.broken")
+    assert await client.contacts(list_id) == {}
+    import_id, staged = rig.stage(people(2), ["email"])
+    del rig.ingest.files[import_id]
+    await rig.hear(client, list_id, import_id, staged, ["email"])
+    plan = await rig.until_settled(client, import_id)
+    assert plan["error"]["code"] == "import.failed"
+
+
+async def readers_see(client: Client, list_id: UUID, stop: asyncio.Event) -> set[int]:
+    found = set()
+    while not stop.is_set():
+        found.add(len(await client.contacts(list_id)))
+    return found
+
+
+async def test_readers_see_old_list_or_new(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(400))
+    stop = asyncio.Event()
+    reading = asyncio.create_task(readers_see(client, list_id, stop))
+    other = [{"email": f"q{i}@example.com"} for i in range(900)]
+    await rig.import_rows(client, list_id, other, mode="full")
+    stop.set()
+    assert await reading <= {400, 900}
+    assert len(await client.contacts(list_id)) == 900
