@@ -9,6 +9,7 @@ from mailmaker.common.bus.handover import Handover
 from mailmaker.common.bus.protocol import Bus
 from mailmaker.common.feed import FeedFollower
 from mailmaker.common.mail.address import pepper_check
+from mailmaker.common.mail.tokens import TokenKeys
 from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.ops.lifecycle import House, Running
 from mailmaker.common.ops.metrics import Metrics
@@ -21,12 +22,16 @@ from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.dispatch.actions.apply_feed import FeedApplier
 from mailmaker.dispatch.actions.expand_audience import Expander
 from mailmaker.dispatch.actions.settle_mailings import Settler
+from mailmaker.dispatch.actions.sweep_leases import LeaseSweeper
 from mailmaker.dispatch.actions.verify_domain import OwnZone
 from mailmaker.dispatch.actions.watermark import feed_is_fresh
 from mailmaker.dispatch.api import domains, mailings, templates
 from mailmaker.dispatch.api.desk import Desk
 from mailmaker.dispatch.events.hears import CONSUMER, hears
+from mailmaker.dispatch.relay.connect import Smarthost
 from mailmaker.dispatch.relay.resolver import SystemResolver
+from mailmaker.dispatch.relay.worker import Relay, RelaySettings
+from mailmaker.dispatch.render.mail import Doors
 from mailmaker.dispatch.settings import Settings
 from mailmaker.dispatch.storage.seal import Seal
 
@@ -42,6 +47,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     contacts = InternalClient(shared.url_of("contacts"), shared.service_token)
     suppression = InternalClient(shared.url_of("suppression"), shared.service_token)
     keyring = KeyRing(RemoteKeys(contacts), clock, db)
+    keys = TokenKeys.from_setting(shared.token_keys.get_secret_value())
     figures = Figures(metrics)
     seal = Seal(settings.signing_secret.get_secret_value())
     applier = FeedApplier(db, FeedFollower(suppression, pepper_check(shared.pepper_bytes)), clock, metrics)
@@ -57,11 +63,21 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         applier,
         Expander(db, contacts, keyring, clock),
         Settler(db, clock),
+        LeaseSweeper(db, metrics),
+        Relay(db, clock, keys, seal, _relay(settings, shared), metrics),
         Consumer(db, bus, CONSUMER, hears(db, applier.wake), figures),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression}, figures),
     )
     return Running(app, workers, (db, contacts, suppression, keyring))
+
+
+def _relay(settings: Settings, shared: Shared) -> RelaySettings:
+    host, _, port = settings.smarthost.rpartition(":")
+    return RelaySettings(
+        smarthost=Smarthost(host, int(port), settings.ehlo), doors=Doors(shared.base_url, shared.mail_domain),
+        connections=settings.connections,
+    )
 
 
 HOUSE = House(NAME, PATHS, Settings, build)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from mailmaker.common.embedded.ports import free_port
 from mailmaker.common.embedded.process import Child
 from mailmaker.common.testing.ledger import Ledger
 from mailmaker.common.testing.processes import command_line, descendants
@@ -82,15 +83,8 @@ async def raised(
         address = await _said(log, "sink ", 20)
         (state / "dev.json").unlink(missing_ok=True)
         command: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "mailmaker.common.cli",
-            "up",
-            "--state",
-            state,
-            "--smarthost",
-            address,
-            *options,
+            *(sys.executable, "-m", "mailmaker.common.cli", "up", "--state", state, "--smarthost", address),
+            *("--port", str(free_port()), *options),
         ]
         up = await asyncio.to_thread(Child, command, log=directory / "up.log")
         yield await _stage(directory, state, up, sink)
