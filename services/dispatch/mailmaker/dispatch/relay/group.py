@@ -30,6 +30,7 @@ class GroupCommit:
         self._ended: list[Ended] = []
         self._begins: list[tuple[Mail, asyncio.Future[bool]]] = []
         self._wake = asyncio.Event()
+        self._under_way = asyncio.Lock()
         self.closed = False
         self.groups = 0
         self.grouped = 0
@@ -66,6 +67,10 @@ class GroupCommit:
 
     async def commit(self) -> bool:
         """One group. False when PostgreSQL did not answer."""
+        async with self._under_way:
+            return await self._commit()
+
+    async def _commit(self) -> bool:
         ended, self._ended = self._ended[:LARGEST], self._ended[LARGEST:]
         begins, self._begins = self._begins[:LARGEST], self._begins[LARGEST:]
         if not ended and not begins:
@@ -99,9 +104,11 @@ class GroupCommit:
             if not answer.done():
                 answer.set_result(False)
         self._begins.clear()
+        done = await self.commit()
         while self._ended and loop.time() < until:
-            if not await self.commit():
+            if not done:
                 await asyncio.sleep(random.uniform(0.1, 0.5))
+            done = await self.commit()
         with contextlib.suppress(OSError):
             await self._door.close()
         return len(self._ended)
