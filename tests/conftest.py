@@ -16,7 +16,7 @@ from mailmaker.common.storage.migrate import migrate
 from sqlalchemy.engine import make_url
 
 HERE = Path(__file__).parent
-LEVELS = ("unit", "contract", "integration", "e2e")
+LEVELS = ("unit", "contract", "integration", "e2e", "proof")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
