@@ -14,7 +14,7 @@ from mailmaker.common.demo.stage import raised
 async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     """Started once a run: what one test breaks must have healed for the next."""
     directory = tmp_path_factory.mktemp("street")
-    async with raised(directory, ("--scale", "dispatch=2", "--port", "0")) as stage:
+    async with raised(directory) as stage:
         dev = stage.dev
         async with Client(dev["base_url"], dev["account_key"]) as client, Client(
             dev["base_url"], dev["operator_key"]

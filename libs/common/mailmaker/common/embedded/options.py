@@ -10,6 +10,10 @@ from pathlib import Path
 SCALABLE = ("dispatch",)
 """Houses of which several processes may share this machine. The others own a port or a local journal."""
 
+BESIDE = {"dispatch": 2}
+"""Processes of a house unless told otherwise. Two of dispatch: while one is killed and started again, the other goes on
+sending and putting every "no" into force."""
+
 
 class BusKind(StrEnum):
     """What carries the events."""
@@ -27,6 +31,10 @@ class UpOptions:
     bus: BusKind = BusKind.KAFKA
     smarthost: str | None = None
     scale: Mapping[str, int] = field(default_factory=dict)
+
+    def processes(self, house: str) -> int:
+        """How many processes of a house there are to be."""
+        return self.scale.get(house, BESIDE.get(house, 1) if self.bus is BusKind.KAFKA else 1)
 
     def __post_init__(self) -> None:
         for house, count in self.scale.items():

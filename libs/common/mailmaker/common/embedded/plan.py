@@ -117,7 +117,7 @@ def draw(state: State, options: UpOptions, houses: Sequence[str]) -> Plan:
             house if number == 1 else f"{house}-{number}", house, number, state.ports.get(f"{house}-{number}")
         )
         for house in houses
-        for number in range(1, options.scale.get(house, 1) + 1)
+        for number in range(1, options.processes(house) + 1)
     ]
     sandbox = None if options.smarthost else state.ports.get("sandbox")
     return Plan(
