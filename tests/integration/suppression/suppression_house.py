@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,15 @@ import httpx
 from fastapi import FastAPI, Response
 from mailmaker.common.bus.memory import MemoryBus
 from mailmaker.common.contracts.contacts import CapPolicy, Controller
-from mailmaker.common.contracts.internal import AccountRow, ContactRow, EnforcedBatch, Enforcement, KeyRow, KeysPage, ListRow
+from mailmaker.common.contracts.internal import (
+    AccountRow,
+    ContactRow,
+    EnforcedBatch,
+    Enforcement,
+    KeyRow,
+    KeysPage,
+    ListRow,
+)
 from mailmaker.common.mail.address import address_key
 from mailmaker.common.mail.tokens import Purpose, Token, TokenKeys
 from mailmaker.common.ops.lifecycle import Running, supervise
@@ -49,21 +57,38 @@ class FakeContacts:
         """A new account and the secret of its key."""
         self.version += 1
         row = AccountRow.model_validate(
-            {"account_id": new_id(), "number": len(self.accounts) + 1, "name": "x", "state": state, "version": self.version}
+            {
+                "account_id": new_id(),
+                "number": len(self.accounts) + 1,
+                "name": "x",
+                "state": state,
+                "version": self.version,
+            }
         )
         self.accounts[row.account_id] = row
         secret = f"mm_live_{row.account_id}"
         digest = hashlib.sha256(secret.encode()).hexdigest()
         scopes = ("suppressions:read", "suppressions:write")
         self.keys[digest] = KeyRow(
-            key_id=new_id(), account_id=row.account_id, secret_hash=digest, scopes=scopes, version=self.version
+            key_id=new_id(),
+            account_id=row.account_id,
+            secret_hash=digest,
+            scopes=scopes,
+            version=self.version,
         )
         return row, secret
 
     def list(self, account: AccountRow) -> ListRow:
         row = ListRow(
-            account_id=account.account_id, list_id=new_id(), name="Novità <b>", key_kind="email", default_country="IT",
-            timezone="Europe/Rome", controller=Controller(name="Rossi", email="p@rossi.test"), caps=CapPolicy(), version=1,
+            account_id=account.account_id,
+            list_id=new_id(),
+            name="Novità <b>",
+            key_kind="email",
+            default_country="IT",
+            timezone="Europe/Rome",
+            controller=Controller(name="Rossi", email="p@rossi.test"),
+            caps=CapPolicy(),
+            version=1,
         )
         self.lists[row.list_id] = row
         return row
@@ -71,7 +96,12 @@ class FakeContacts:
     def contact(self, of: ListRow, email: str) -> ContactRow:
         key = address_key(b"p" * 32, of.account_id, "email", email).hex()
         row = ContactRow(
-            account_id=of.account_id, list_id=of.list_id, contact_id=new_id(), email_key=key, mobile_key=None, fkey=None
+            account_id=of.account_id,
+            list_id=of.list_id,
+            contact_id=new_id(),
+            email_key=key,
+            mobile_key=None,
+            fkey=None,
         )
         self.contacts[row.contact_id] = row
         return row
@@ -88,7 +118,13 @@ class FakeContacts:
 
         @app.get("/internal/keys")
         async def keys(after: int = 0) -> Response:
-            return answer(KeysPage(accounts=tuple(self.accounts.values()), keys=tuple(self.keys.values()), version=self.version))
+            return answer(
+                KeysPage(
+                    accounts=tuple(self.accounts.values()),
+                    keys=tuple(self.keys.values()),
+                    version=self.version,
+                )
+            )
 
         @app.get("/internal/keys/{digest}")
         async def key(digest: str) -> Response:
@@ -96,7 +132,9 @@ class FakeContacts:
 
         @app.get("/internal/accounts/{ref}")
         async def account(ref: str) -> Response:
-            return answer(next((a for a in self.accounts.values() if ref in (str(a.account_id), str(a.number))), None))
+            return answer(
+                next((a for a in self.accounts.values() if ref in (str(a.account_id), str(a.number))), None)
+            )
 
         @app.get("/internal/lists/{ref}")
         async def list_(ref: UUID) -> Response:
@@ -117,7 +155,9 @@ class Door:
     contacts: FakeContacts
     running: Running
 
-    def token(self, account: AccountRow, contact: ContactRow | UUID, purpose: Purpose = Purpose.UNSUBSCRIBE) -> str:
+    def token(
+        self, account: AccountRow, contact: ContactRow | UUID, purpose: Purpose = Purpose.UNSUBSCRIBE
+    ) -> str:
         id = contact if isinstance(contact, UUID) else contact.contact_id
         return TOKENS.mint(purpose, Token(account.number, 7, id))
 
@@ -127,12 +167,24 @@ class Door:
         found: dict[str, Any] = answer.json()
         return found
 
+    async def feed_until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first page of the feed for which the condition holds."""
+        async with asyncio.timeout(30):
+            while True:
+                page = await self.feed(limit=1000)
+                if condition(page):
+                    return page
+                await asyncio.sleep(0.05)
+
     async def enforce(self, after: int = 0, **more: Any) -> int:
         """As dispatch does: answers for every line."""
         items = [
             Enforcement(
-                number=i["number"], account_id=i["account_id"], suppression_id=i["suppression_id"],
-                enforced_at=datetime.now(UTC), **more,
+                number=i["number"],
+                account_id=i["account_id"],
+                suppression_id=i["suppression_id"],
+                enforced_at=datetime.now(UTC),
+                **more,
             )
             for i in (await self.feed(after))["items"]
         ]
@@ -152,14 +204,19 @@ def bearer(secret: str) -> dict[str, str]:
 
 def shared(url: str, contacts_url: str = "http://contacts") -> Shared:
     return Shared(
-        database_url=SecretStr(url), service_token=SecretStr(SERVICE_TOKEN), token_keys=SecretStr(TOKEN_KEYS),
-        pepper=SecretStr(PEPPER), operator_key_hash=SecretStr(hashlib.sha256(OPERATOR.encode()).hexdigest()),
+        database_url=SecretStr(url),
+        service_token=SecretStr(SERVICE_TOKEN),
+        token_keys=SecretStr(TOKEN_KEYS),
+        pepper=SecretStr(PEPPER),
+        operator_key_hash=SecretStr(hashlib.sha256(OPERATOR.encode()).hexdigest()),
         contacts_url=contacts_url,
     )
 
 
 @asynccontextmanager
-async def living(url: str, journal: Path, contacts: FakeContacts, *, workers: bool = True) -> AsyncIterator[Door]:
+async def living(
+    url: str, journal: Path, contacts: FakeContacts, *, workers: bool = True
+) -> AsyncIterator[Door]:
     """The house as a process runs it, but for its socket."""
     bus = MemoryBus()
     settings = Settings(journal=journal, page_wait=0.2)

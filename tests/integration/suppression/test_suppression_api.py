@@ -57,28 +57,43 @@ async def test_a_thousand_at_once_and_a_bad_one_holds_up_no_other(door: Door, co
     assert (await door.feed())["head"] == 999
     again = await door.http.post("/v1/suppressions:batch", json={"items": items[:3]}, headers=bearer(secret))
     assert [r["status"] for r in again.json()["items"]] == [200] * 3
-    assert [r["suppression"]["id"] for r in again.json()["items"]] == [r["suppression"]["id"] for r in results[:3]]
+    assert [r["suppression"]["id"] for r in again.json()["items"]] == [
+        r["suppression"]["id"] for r in results[:3]
+    ]
     too_many = {"items": [wish()] * 1001}
-    assert (await door.http.post("/v1/suppressions:batch", json=too_many, headers=bearer(secret))).status_code == 422
+    assert (
+        await door.http.post("/v1/suppressions:batch", json=too_many, headers=bearer(secret))
+    ).status_code == 422
 
 
 async def test_a_release_needs_a_reason_and_an_opt_out_the_person(door: Door, contacts: FakeContacts) -> None:
     _, secret = contacts.account()
     mine = (await door.http.post("/v1/suppressions", json=wish(), headers=bearer(secret))).json()
-    opt_out = (await door.http.post("/v1/suppressions", json=wish(reason="unsubscribe"), headers=bearer(secret))).json()
+    opt_out = (
+        await door.http.post("/v1/suppressions", json=wish(reason="unsubscribe"), headers=bearer(secret))
+    ).json()
     path = f"/v1/suppressions/{mine['id']}"
     bare = await door.http.delete(path, headers=bearer(secret))
-    assert bare.status_code == 422 and bare.json()["errors"][0]["pointer"] == "/reason"
+    assert bare.status_code == 422
+    assert bare.json()["errors"][0]["pointer"] == "/reason"
     refused = await door.http.delete(f"/v1/suppressions/{opt_out['id']}?reason=x", headers=bearer(secret))
     assert (refused.status_code, refused.json()["code"]) == (409, "opt_out_is_the_persons")
 
-    released = await door.http.request("DELETE", path, json={"reason": "typed by mistake"}, headers=bearer(secret))
-    assert released.status_code == 200 and released.json()["released_at"], released.text
-    assert (await door.http.delete(path + "?reason=x", headers=bearer(secret))).json()["code"] == "released_before"
-    assert [i["released"] for i in (await door.feed())["items"]] == [False, False], "the opt-out still holds the key"
+    released = await door.http.request(
+        "DELETE", path, json={"reason": "typed by mistake"}, headers=bearer(secret)
+    )
+    assert released.status_code == 200, released.text
+    assert released.json()["released_at"]
+    assert (await door.http.delete(path + "?reason=x", headers=bearer(secret))).json()[
+        "code"
+    ] == "released_before"
+    assert [i["released"] for i in (await door.feed())["items"]] == [False, False], (
+        "the opt-out still holds the key"
+    )
 
     again = await door.http.post("/v1/suppressions", json=wish(), headers=bearer(secret))
-    assert again.status_code == 201 and again.json()["id"] != mine["id"], "a no after a release is a new one"
+    assert again.status_code == 201, "a no after a release is a new one"
+    assert again.json()["id"] != mine["id"]
     found = await door.http.get("/v1/suppressions?email=ada@example.it", headers=bearer(secret))
     assert [i["id"] for i in found.json()["items"]] == [again.json()["id"], opt_out["id"], mine["id"]]
 
@@ -88,7 +103,9 @@ async def test_a_release_is_a_line_of_the_feed(door: Door, contacts: FakeContact
     mine = (await door.http.post("/v1/suppressions", json=wish(), headers=bearer(secret))).json()
     await door.http.delete(f"/v1/suppressions/{mine['id']}?reason=mistake", headers=bearer(secret))
     first, second = (await door.feed())["items"]
-    assert second["released"] and second["subjects"] == first["subjects"] and second["list_id"] is None
+    assert second["released"]
+    assert second["subjects"] == first["subjects"]
+    assert second["list_id"] is None
 
 
 async def test_look_up_by_fkey_and_page_through_all(door: Door, contacts: FakeContacts) -> None:
@@ -96,7 +113,9 @@ async def test_look_up_by_fkey_and_page_through_all(door: Door, contacts: FakeCo
     of = str(contacts.list(account).list_id)
     for n in range(5):
         body = wish(email=None, fkey=f"k{n}", list=of, scope="list")
-        assert (await door.http.post("/v1/suppressions", json=body, headers=bearer(secret))).status_code == 201
+        assert (
+            await door.http.post("/v1/suppressions", json=body, headers=bearer(secret))
+        ).status_code == 201
     found = await door.http.get("/v1/suppressions", params={"list": of, "fkey": "k3"}, headers=bearer(secret))
     assert len(found.json()["items"]) == 1
     seen, cursor = [], None
@@ -106,7 +125,8 @@ async def test_look_up_by_fkey_and_page_through_all(door: Door, contacts: FakeCo
         seen += [i["recorded_at"] for i in page["items"]]
         if (cursor := page["next"]) is None:
             break
-    assert len(seen) == 5 and seen == sorted(seen, reverse=True)
+    assert len(seen) == 5
+    assert seen == sorted(seen, reverse=True)
     bad = await door.http.get("/v1/suppressions?cursor=x", headers=bearer(secret))
     assert bad.status_code == 422
     lost = await door.http.get("/v1/suppressions?fkey=k3", headers=bearer(secret))
@@ -118,10 +138,15 @@ async def test_nothing_of_another_account(door: Door, contacts: FakeContacts) ->
     _, other = contacts.account()
     id = (await door.http.post("/v1/suppressions", json=wish(), headers=bearer(mine))).json()["id"]
     assert (await door.http.get(f"/v1/suppressions/{id}", headers=bearer(other))).status_code == 404
-    assert (await door.http.delete(f"/v1/suppressions/{id}?reason=x", headers=bearer(other))).status_code == 404
+    assert (
+        await door.http.delete(f"/v1/suppressions/{id}?reason=x", headers=bearer(other))
+    ).status_code == 404
     for query in ("", "?email=ada@example.it"):
         assert (await door.http.get(f"/v1/suppressions{query}", headers=bearer(other))).json()["items"] == []
-    assert (await door.http.get("/v1/suppressions/feed", headers=bearer(other))).json() == {"items": [], "head": 0}
+    assert (await door.http.get("/v1/suppressions/feed", headers=bearer(other))).json() == {
+        "items": [],
+        "head": 0,
+    }
 
 
 async def test_row_level_security_shows_one_account_alone(door: Door, contacts: FakeContacts) -> None:
@@ -153,8 +178,12 @@ async def test_a_suspended_account_and_a_stale_view_still_say_no(door: Door, con
     contacts.away = True
     door.running.app.state.keyring._confirmed = float("-inf")
     assert (await door.http.get("/v1/suppressions", headers=bearer(open_secret))).status_code == 503
-    assert (await door.http.post("/v1/suppressions", json=wish(), headers=bearer(open_secret))).status_code == 201
-    assert (await door.http.post("/v1/suppressions", json=wish(), headers=bearer("mm_live_none"))).status_code == 503
+    assert (
+        await door.http.post("/v1/suppressions", json=wish(), headers=bearer(open_secret))
+    ).status_code == 201
+    assert (
+        await door.http.post("/v1/suppressions", json=wish(), headers=bearer("mm_live_none"))
+    ).status_code == 503
 
 
 async def test_the_same_idempotency_key_gives_the_first_answer(door: Door, contacts: FakeContacts) -> None:
@@ -173,13 +202,16 @@ async def test_wait_enforced_gives_up_after_five_seconds(
     monkeypatch.setattr("mailmaker.suppression.api.suppressions.ENFORCED_WAIT", 0.3)
     _, secret = contacts.account()
     answer = await door.http.post("/v1/suppressions?wait=enforced", json=wish(), headers=bearer(secret))
-    assert answer.status_code == 201 and answer.json()["enforced_at"] is None
+    assert answer.status_code == 201
+    assert answer.json()["enforced_at"] is None
 
 
 async def test_who_waits_is_woken_by_any_process(door: Door, contacts: FakeContacts) -> None:
     _, secret = contacts.account()
     loop = asyncio.get_running_loop()
-    waiting = asyncio.create_task(door.http.post("/v1/suppressions?wait=enforced", json=wish(), headers=bearer(secret)))
+    waiting = asyncio.create_task(
+        door.http.post("/v1/suppressions?wait=enforced", json=wish(), headers=bearer(secret))
+    )
     await door.feed(wait=5)
     await door.enforce()
     began = loop.time()
@@ -190,11 +222,19 @@ async def test_who_waits_is_woken_by_any_process(door: Door, contacts: FakeConta
 
 async def test_internal_doors_need_the_service_token(door: Door, contacts: FakeContacts) -> None:
     _, secret = contacts.account()
-    for method, path in (("GET", "/internal/feed"), ("POST", "/internal/nos"), ("POST", "/internal/enforced")):
-        assert (await door.http.request(method, path, json={"items": []}, headers=bearer(secret))).status_code == 401
+    for method, path in (
+        ("GET", "/internal/feed"),
+        ("POST", "/internal/nos"),
+        ("POST", "/internal/enforced"),
+    ):
+        assert (
+            await door.http.request(method, path, json={"items": []}, headers=bearer(secret))
+        ).status_code == 401
 
 
-async def test_an_operator_sees_who_vouches_and_declares_a_disk_lost(door: Door, contacts: FakeContacts) -> None:
+async def test_an_operator_sees_who_vouches_and_declares_a_disk_lost(
+    door: Door, contacts: FakeContacts
+) -> None:
     _, secret = contacts.account()
     assert (await door.http.get("/v1/journals", headers=bearer(secret))).status_code == 403
     [own] = (await door.http.get("/v1/journals", headers=bearer(OPERATOR))).json()["items"]
@@ -202,11 +242,16 @@ async def test_an_operator_sees_who_vouches_and_declares_a_disk_lost(door: Door,
     dead = uuid4()
     async with db.platform() as tx:
         await tx.driver.execute(
-            "INSERT INTO journals VALUES ($1, 'gone', 1, now() - interval '1 h', now() - interval '1 h')", dead
+            "INSERT INTO journals VALUES ($1, 'gone', 1, now() - interval '1 h', now() - interval '1 h')",
+            dead,
         )
     assert (await door.feed())["confirmed_age"] > 3000
     lost = await door.http.post(f"/v1/journals/{dead}:declare-lost", headers=bearer(OPERATOR))
     assert lost.status_code == 204, lost.text
     assert (await door.feed())["confirmed_age"] < 10
-    assert (await door.http.post(f"/v1/journals/{dead}:declare-lost", headers=bearer(OPERATOR))).status_code == 404
-    assert [j["id"] for j in (await door.http.get("/v1/journals", headers=bearer(OPERATOR))).json()["items"]] == [own["id"]]
+    assert (
+        await door.http.post(f"/v1/journals/{dead}:declare-lost", headers=bearer(OPERATOR))
+    ).status_code == 404
+    assert [
+        j["id"] for j in (await door.http.get("/v1/journals", headers=bearer(OPERATOR))).json()["items"]
+    ] == [own["id"]]

@@ -24,13 +24,17 @@ async def test_get_and_head_change_nothing(door: Door, contacts: FakeContacts) -
     path = "/u/" + door.token(account, contacts.contact(of, "ada@example.it"))
     for _ in range(3):
         page = await door.http.get(path, headers={"Accept-Language": "en", "Purpose": "prefetch"})
-        assert page.status_code == 200 and "<button" in page.text and "Novità &lt;b&gt;" in page.text
+        assert page.status_code == 200
+        assert "<button" in page.text
+        assert "Novità &lt;b&gt;" in page.text
         assert page.headers["content-type"].startswith("text/html")
         head = await door.http.head(path)
-        assert head.status_code == 200 and head.content == b""
+        assert head.status_code == 200
+        assert head.content == b""
         assert (await door.http.options(path)).status_code == 405
     assert "Annulla" in (await door.http.get(path, headers={"Accept-Language": "it-IT"})).text
-    assert (await door.feed())["head"] == 0 and await entries(door, secret) == []
+    assert (await door.feed())["head"] == 0
+    assert await entries(door, secret) == []
 
 
 @pytest.mark.parametrize(
@@ -55,8 +59,12 @@ async def test_any_body_unsubscribes(
     assert not {"location", "set-cookie"} & set(answer.headers)
     page = await door.feed()
     [item] = page["items"]
-    assert item["door"] == expected and item["list_id"] == str(of.list_id) and len(item["subjects"]) == 2
-    found = await door.http.get("/v1/suppressions", params={"email": "ADA@example.it"}, headers=bearer(secret))
+    assert item["door"] == expected
+    assert item["list_id"] == str(of.list_id)
+    assert len(item["subjects"]) == 2
+    found = await door.http.get(
+        "/v1/suppressions", params={"email": "ADA@example.it"}, headers=bearer(secret)
+    )
     [entry] = found.json()["items"]
     assert (entry["door"], entry["scope"], entry["reason"]) == (expected, "list", "unsubscribe")
     assert entry["contact"] == str(contact.contact_id)
@@ -66,7 +74,8 @@ async def test_a_second_click_changes_nothing_more(door: Door, contacts: FakeCon
     account, secret = contacts.account()
     path = "/u/" + door.token(account, contacts.contact(contacts.list(account), "ada@example.it"))
     assert [(await door.http.post(path)).status_code for _ in range(3)] == [200] * 3
-    assert (await door.feed())["head"] == 1 and len(await entries(door, secret)) == 1
+    assert (await door.feed())["head"] == 1
+    assert len(await entries(door, secret)) == 1
 
 
 async def test_the_page_tells_the_truth(door: Door, contacts: FakeContacts) -> None:
@@ -77,7 +86,8 @@ async def test_the_page_tells_the_truth(door: Door, contacts: FakeContacts) -> N
     some = tuple(InFlight(message=new_id(), mailing=new_id(), channel="email") for _ in range(3))
     await door.enforce(stopped=some[:2], in_flight=some[2:])
     told = await door.http.post(path, headers={"Accept-Language": "en"})
-    assert "2 messages about to leave were stopped" in told.text and "1 message was already" in told.text
+    assert "2 messages about to leave were stopped" in told.text
+    assert "1 message was already" in told.text
 
 
 async def test_a_forged_token_is_nothing(door: Door, contacts: FakeContacts) -> None:
@@ -90,7 +100,11 @@ async def test_a_forged_token_is_nothing(door: Door, contacts: FakeContacts) -> 
         value = alphabet.index(letter)
         forged += [good[:place] + alphabet[value ^ (1 << bit)] + good[place + 1 :] for bit in range(5)]
     forged += [good[:-1], good + "a", "a" * 56, "x", "%00", "é" * 56, good[:-1] + "1", good + "/"]
-    forged += [TOKENS.mint(p, Token(account.number, 7, contact.contact_id)) for p in Purpose if p != Purpose.UNSUBSCRIBE]
+    forged += [
+        TOKENS.mint(p, Token(account.number, 7, contact.contact_id))
+        for p in Purpose
+        if p != Purpose.UNSUBSCRIBE
+    ]
     forged.append(TOKENS.mint(Purpose.UNSUBSCRIBE, Token(999, 7, contact.contact_id)))
     pages = set()
     for text in forged:
@@ -101,10 +115,13 @@ async def test_a_forged_token_is_nothing(door: Door, contacts: FakeContacts) -> 
                 pages.add(answer.text)
         assert (await door.http.head(f"/u/{text}")).status_code == 404
     assert len(pages) == 1, "one page for all that is not a link of ours"
-    assert (await door.feed())["head"] == 0 and await entries(door, secret) == []
+    assert (await door.feed())["head"] == 0
+    assert await entries(door, secret) == []
 
 
-async def test_contacts_away_means_by_contact_at_once_and_whole_later(door: Door, contacts: FakeContacts) -> None:
+async def test_contacts_away_means_by_contact_at_once_and_whole_later(
+    door: Door, contacts: FakeContacts
+) -> None:
     account, secret = contacts.account()
     of = contacts.list(account)
     contact = contacts.contact(of, "ada@example.it")
@@ -114,7 +131,8 @@ async def test_contacts_away_means_by_contact_at_once_and_whole_later(door: Door
     path = "/u/" + door.token(account, contact)
     assert (await door.http.post(path)).status_code == 200
     [item] = (await door.feed())["items"]
-    assert item["list_id"] is None and len(item["subjects"]) == 1
+    assert item["list_id"] is None
+    assert len(item["subjects"]) == 1
     await door.enforce()
     [entry] = await entries(door, secret)
     assert entry["enforced_at"] is None, "not before its address is in force too"
@@ -122,11 +140,15 @@ async def test_contacts_away_means_by_contact_at_once_and_whole_later(door: Door
     contacts.away = False
     page = await door.feed(1, wait=20)
     [more] = page["items"]
-    assert more["suppression_id"] == entry["id"] and more["list_id"] == str(of.list_id)
+    assert more["suppression_id"] == entry["id"]
+    assert more["list_id"] == str(of.list_id)
     await door.enforce(1)
     [entry] = await entries(door, secret)
-    assert entry["enforced_at"] is not None and entry["list"] == str(of.list_id)
-    found = await door.http.get("/v1/suppressions", params={"email": "ada@example.it"}, headers=bearer(secret))
+    assert entry["enforced_at"] is not None
+    assert entry["list"] == str(of.list_id)
+    found = await door.http.get(
+        "/v1/suppressions", params={"email": "ada@example.it"}, headers=bearer(secret)
+    )
     assert [e["id"] for e in found.json()["items"]] == [entry["id"]]
 
 
@@ -137,16 +159,18 @@ async def test_a_contact_that_is_gone_is_enforced_by_its_id(door: Door, contacts
     assert (await door.http.post(path)).status_code == 200
     await door.enforce()
     [entry] = await entries(door, secret)
-    assert entry["enforced_at"] is not None and entry["list"] is None
+    assert entry["enforced_at"] is not None
+    assert entry["list"] is None
 
 
 async def test_another_accounts_contact_is_not_looked_up(door: Door, contacts: FakeContacts) -> None:
-    mine, secret = contacts.account()
+    mine, _secret = contacts.account()
     other, others_secret = contacts.account()
     theirs = contacts.contact(contacts.list(other), "ada@example.it")
     assert (await door.http.post("/u/" + door.token(mine, theirs))).status_code == 200
     [item] = (await door.feed())["items"]
-    assert item["account_id"] == str(mine.account_id) and len(item["subjects"]) == 1
+    assert item["account_id"] == str(mine.account_id)
+    assert len(item["subjects"]) == 1
     assert await entries(door, others_secret) == []
 
 

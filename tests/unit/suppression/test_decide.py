@@ -34,7 +34,11 @@ def test_the_first_is_new_and_the_second_repeats_it() -> None:
 def test_another_list_scope_channel_or_kind_is_another_no() -> None:
     first = no()
     others = [
-        no(list_id=uuid4()), no(scope="account"), no(channel="sms"), no(reason="complaint"), no(reason="hard_bounce")
+        no(list_id=uuid4()),
+        no(scope="account"),
+        no(channel="sms"),
+        no(reason="complaint"),
+        no(reason="hard_bounce"),
     ]
     assert all(isinstance(d, New) for d in decide([first, *others], {}, {}))
 
@@ -69,7 +73,11 @@ def test_an_address_after_its_owners_link_is_a_repetition() -> None:
     assert decide([api], standing(link), {}) == [Repeat(api, link.id)]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from(["list", "account"])), max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from(["list", "account"])), max_size=12
+    )
+)
 def test_a_batch_decides_as_one_after_another(wishes: list[tuple[int, int, str]]) -> None:
     lists = [UUID(int=n) for n in range(3)]
     nos = [

@@ -19,7 +19,8 @@ AT = datetime(2026, 11, 24, 10, 2, 11, 7, tzinfo=UTC)
 def test_a_line_is_read_as_it_was_written(account: int, mailing: int, contact: object, agent: str) -> None:
     said = Journaled(uuid4(), Token(account, mailing, contact), "link", AT, {"agent": agent})  # type: ignore[arg-type]
     line = said.encode()
-    assert line.endswith(b"\n") and line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
     assert Journaled.decode(line) == said
 
 
@@ -32,8 +33,11 @@ def test_another_line_is_unreadable(line: bytes) -> None:
 def test_it_stands_by_contact_until_contacts_has_said_more() -> None:
     said = Journaled(uuid4(), Token(3, 9, uuid4()), "one_click", AT)
     bare = said.no(uuid4())
-    assert bare.incomplete and bare.list_id is None and bare.scope == "list"
+    assert bare.incomplete
+    assert bare.list_id is None
+    assert bare.scope == "list"
     assert bare.subjects == (contact_subject(said.token.contact_id),)
     whole = said.no(uuid4(), uuid4(), (b"a1",), complete=True)
-    assert not whole.incomplete and whole.subjects[1:] == (b"a1",)
+    assert not whole.incomplete
+    assert whole.subjects[1:] == (b"a1",)
     assert whole.evidence["mailing_number"] == "9"

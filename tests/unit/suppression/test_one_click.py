@@ -6,7 +6,7 @@ import pytest
 from mailmaker.suppression.domain.one_click import is_one_click
 
 MULTIPART = (
-    b"--b42\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b42--\r\n"
+    b'--b42\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b42--\r\n'
 )
 
 
@@ -26,6 +26,8 @@ def test_a_mail_programs_click(body: bytes) -> None:
     assert is_one_click(body)
 
 
-@pytest.mark.parametrize("body", [b"", b"by=page", b"\0\xff", b"x=List-Unsubscribe=One-Click", b"{}", b"=" * 65536])
+@pytest.mark.parametrize(
+    "body", [b"", b"by=page", b"\0\xff", b"x=List-Unsubscribe=One-Click", b"{}", b"=" * 65536]
+)
 def test_everything_else_is_the_link(body: bytes) -> None:
     assert not is_one_click(body)

@@ -24,7 +24,9 @@ def test_the_persons_word_is_the_persons(reason: str, personal: bool) -> None:
 
 def test_complaints_and_bounces_are_about_the_whole_account() -> None:
     assert {r: RULES[r].scope for r in ("unsubscribe", "complaint", "hard_bounce")} == {  # type: ignore[index]
-        "unsubscribe": "list", "complaint": "account", "hard_bounce": "account",
+        "unsubscribe": "list",
+        "complaint": "account",
+        "hard_bounce": "account",
     }
 
 

@@ -25,7 +25,10 @@ PEPPER, ACCOUNT, LIST = b"p" * 32, uuid4(), uuid4()
         (Wish("email", "account", "manual", fkey="7"), ["list"]),
         (Wish("email", "list", "manual", LIST, email="a@b.it", fkey="7"), ["fkey"]),
         (Wish("email", "list", "manual", LIST, fkey=""), ["fkey"]),
-        (Wish("email", "account", "manual", email="a@b.it", received_at=datetime(2026, 1, 1)), ["received_at"]),
+        (
+            Wish("email", "account", "manual", email="a@b.it", received_at=datetime(2026, 1, 1)),
+            ["received_at"],
+        ),
     ],
 )
 def test_each_fault_names_its_field(wish: Wish, fields: list[str]) -> None:

@@ -83,7 +83,6 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         keyring,
         Courier(db, bus, BusFigures(metrics)),
         Listen(db, bell),
-        keeper,
         Complete(db, contacts, bell),
         WatchPending(db, figures),
     )

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from mailmaker.common.storage.engine import Database
 from mailmaker.suppression.actions.bell import Bell, until
+from mailmaker.suppression.domain.entry import Entry
 from mailmaker.suppression.storage import entries
-from mailmaker.suppression.storage.entries import Entry
 
 LOOK_AGAIN = 0.5
 

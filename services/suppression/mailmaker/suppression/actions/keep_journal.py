@@ -8,6 +8,7 @@ import os
 import socket
 from uuid import UUID
 
+from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import Database, StorageUnavailable
 from mailmaker.common.web.internal import Refused, Unreachable
 from mailmaker.common.web.keyring import KeyRing
@@ -25,24 +26,32 @@ TIMEOUT = 10.0
 
 
 class KeepJournal:
-    """A resource and a worker. Open: registers the journal if PostgreSQL answers. Closed: takes its row out if empty."""
+    """A resource that keeps itself running, also in a process without workers: who may promise must keep its promises.
 
-    name = "journal"
+    Open: registers the journal if PostgreSQL answers. Closed: takes its row out if it is empty.
+    """
 
     def __init__(self, db: Database, journal: Journal, keyring: KeyRing, bell: Bell) -> None:
         self._db = db
         self._journal = journal
         self._keyring = keyring
         self._bell = bell
+        self._stop = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         await self._journal.open()
         # If it fails the worker goes on trying; until it succeeds nothing is journaled by a new file.
         with contextlib.suppress(StorageUnavailable, Unreachable, OSError):
             await self.round()
+        self._keeping = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
         """A clean end: nothing is left to vouch for. With PostgreSQL away the row stays, and the file with it."""
+        self._stop.set()
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping], timeout=TIMEOUT)
+            self._keeping.cancel()
         try:
             async with asyncio.timeout(TIMEOUT):
                 if self._journal.is_empty and self._journal.file.registered:
@@ -52,12 +61,15 @@ class KeepJournal:
         finally:
             await self._journal.close()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        while not await until(stop, EVERY):
+    async def _keep(self) -> None:
+        log = logger("suppression.actions")
+        while not await until(self._stop, EVERY):
             try:
                 await self.round()
-            except (StorageUnavailable, Unreachable, OSError):
-                continue
+            except (StorageUnavailable, Unreachable, OSError) as wrong:
+                log.info("journal not kept", reason=str(wrong))
+            except Exception as wrong:
+                log.error("journal not kept", error=type(wrong).__name__, exc_info=wrong)
 
     async def round(self) -> None:
         """One look: replay ours, take over those of the dead, then vouch. Raises when a house or disk does not answer."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.web.call import Call
+from mailmaker.suppression.domain.entry import Entry, OwnLine, Said
 from mailmaker.suppression.errors import NoSuchJournal, NoSuchSuppression
 from mailmaker.suppression.storage import entries, feed, journals
-from mailmaker.suppression.storage.entries import Entry, Said
 from mailmaker.suppression.storage.journals import Vouching
 
 
@@ -47,7 +46,7 @@ async def one(db: Database, call: Call, id: UUID) -> Full:
         return Full(entry, await entries.evidence(tx, id), await entries.repetitions(tx, id))
 
 
-async def own_feed(db: Database, call: Call, after: int, limit: int) -> tuple[list[Any], int]:
+async def own_feed(db: Database, call: Call, after: int, limit: int) -> tuple[list[OwnLine], int]:
     """The account's feed after one of its own numbers, and its newest number."""
     async with db.account(call.account_id) as tx:
         return await feed.of_account(tx, after, limit)

@@ -11,7 +11,7 @@ from mailmaker.common.contracts.suppressions import AddressReleased, AddressSupp
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.suppression.domain.decide import New, Repeat, decide
 from mailmaker.suppression.domain.no import No
-from mailmaker.suppression.storage import feed, ledger
+from mailmaker.suppression.storage import completing, feed, ledger
 from mailmaker.suppression.storage.feed import Line
 
 
@@ -42,10 +42,12 @@ async def write_down(tx: Transaction, nos: Sequence[No]) -> tuple[list[Outcome],
     recorded_at = await ledger.append(tx, new) if new else {}
     repeated_at = await ledger.repeat(tx, repeats) if repeats else {}
     lines = [_line(d.no, d.no.id, d.no.subjects, recorded_at[d.no.id]) for d in new]
-    for again in repeats:
-        if again.missing:
-            await ledger.join(tx, again.first, again.missing, again.no.list_id)
-            lines.append(_line(again.no, again.first, again.missing, repeated_at[again.no.id], later=True))
+    more = [r for r in repeats if r.missing]
+    waiting = await completing.waiting(tx, [r.first for r in more]) if more else set()
+    for again in more:
+        await ledger.join(tx, again.first, again.missing, again.no.list_id)
+        later = again.first not in waiting
+        lines.append(_line(again.no, again.first, again.missing, repeated_at[again.no.id], later=later))
     outcomes = [
         Outcome(d.no.id, repeated=False) if isinstance(d, New) else Outcome(d.first, repeated=True)
         for d in decisions

@@ -8,13 +8,14 @@ from mailmaker.common.storage.engine import Database
 from mailmaker.common.web.call import Call
 from mailmaker.suppression.actions.bell import Bell
 from mailmaker.suppression.actions.record import publish
+from mailmaker.suppression.domain.entry import Entry
 from mailmaker.suppression.domain.release import lifted, only_by_person
 from mailmaker.suppression.errors import NoSuchSuppression, OnlyByPerson, ReleasedBefore
 from mailmaker.suppression.storage import entries, ledger, releasing
 from mailmaker.suppression.storage.feed import Line
 
 
-async def release(db: Database, bell: Bell, call: Call, id: UUID, reason: str) -> entries.Entry:
+async def release(db: Database, bell: Bell, call: Call, id: UUID, reason: str) -> Entry:
     """Writes the release, clears the state and tells the feed of the keys that no other entry holds.
 
     Raises NoSuchSuppression, OnlyByPerson, ReleasedBefore.
@@ -55,6 +56,6 @@ async def release(db: Database, bell: Bell, call: Call, id: UUID, reason: str) -
     return (await _read(db, call, id))[id]
 
 
-async def _read(db: Database, call: Call, id: UUID) -> dict[UUID, entries.Entry]:
+async def _read(db: Database, call: Call, id: UUID) -> dict[UUID, Entry]:
     async with db.account(call.account_id) as tx:
         return await entries.by_ids(tx, [id])

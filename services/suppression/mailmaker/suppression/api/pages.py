@@ -9,8 +9,8 @@ from importlib import resources
 
 from jinja2 import Environment, StrictUndefined, Template
 from mailmaker.suppression.api.words import WORDS
+from mailmaker.suppression.domain.entry import Entry
 from mailmaker.suppression.domain.language import Language
-from mailmaker.suppression.storage.entries import Entry
 
 
 class Pages:

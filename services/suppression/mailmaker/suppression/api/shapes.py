@@ -10,8 +10,8 @@ from fastapi import Request
 from mailmaker.common.web.problem import Fault, Invalid
 from mailmaker.suppression.actions.read_ledger import Full
 from mailmaker.suppression.api.schemas import FeedLineView, FullView, RepetitionView, SuppressionView
+from mailmaker.suppression.domain.entry import Entry, OwnLine
 from mailmaker.suppression.domain.wish import Wrong, named
-from mailmaker.suppression.storage.entries import Entry
 
 _MAX = 200
 
@@ -32,21 +32,21 @@ def full_view(full: Full) -> FullView:
     )
 
 
-def line_view(row: Any) -> FeedLineView:
+def line_view(line: OwnLine) -> FeedLineView:
     """A line of the account's feed."""
     return FeedLineView(
-        number=row["position"],
-        suppression=row["suppression_id"],
-        channel=row["channel"],
-        scope=row["scope"],
-        list=row["list_id"],
-        contact=row["contact_id"],
-        subjects=tuple(bytes(s).hex() for s in row["subjects"]),
-        reason=row["reason"],
-        door=row["door"],
-        released=row["released"],
-        received_at=row["received_at"],
-        recorded_at=row["recorded_at"],
+        number=line.number,
+        suppression=line.suppression_id,
+        channel=line.channel,
+        scope=line.scope,
+        list=line.list_id,
+        contact=line.contact_id,
+        subjects=line.subjects,
+        reason=line.reason,
+        door=line.door,
+        released=line.released,
+        received_at=line.received_at,
+        recorded_at=line.recorded_at,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ from mailmaker.common.contracts.suppressions import Door, Reason, Scope
 from mailmaker.common.mail.address import Channel
 from mailmaker.common.storage.transaction import Transaction
 
+_WAITING = "SELECT suppression_id FROM incomplete WHERE account_id = $1 AND suppression_id = ANY($2::uuid[])"
 _DUE = """
 SELECT account_id, suppression_id, contact_id FROM incomplete WHERE due_at <= clock_timestamp()
  ORDER BY due_at LIMIT $1
@@ -49,6 +51,12 @@ class Taken:
     reason: Reason
     received_at: datetime
     released: bool
+
+
+async def waiting(tx: Transaction, entries: Sequence[UUID]) -> set[UUID]:
+    """Which of these entries are not whole yet."""
+    rows = await tx.driver.fetch(_WAITING, tx.account_id, list(entries))
+    return {row["suppression_id"] for row in rows}
 
 
 async def due(tx: Transaction, limit: int) -> list[Due]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from mailmaker.common.contracts.internal import InFlight
-from mailmaker.common.contracts.suppressions import Door, Reason, Scope
-from mailmaker.common.mail.address import Channel
 from mailmaker.common.storage.transaction import Transaction
+from mailmaker.suppression.domain.entry import Entry, Said
 
 # An entry is enforced when dispatch has answered for each of its lines, but for those whose keys joined later; one
 # that contacts has yet to complete is not, however early its first line was applied.
@@ -52,38 +50,6 @@ SELECT id, door, reason, received_at, recorded_at FROM repeats WHERE account_id 
  ORDER BY recorded_at, id LIMIT 100
 """
 _EVIDENCE = "SELECT payload FROM evidence WHERE account_id = $1 AND id = $2"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the ledger with its state."""
-
-    id: UUID
-    channel: Channel
-    scope: Scope
-    list_id: UUID | None
-    contact_id: UUID | None
-    door: Door
-    reason: Reason
-    received_at: datetime
-    recorded_at: datetime
-    enforced_at: datetime | None
-    stopped: tuple[InFlight, ...]
-    in_flight: tuple[InFlight, ...]
-    released_at: datetime | None
-    release_reason: str | None
-    positions: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One repetition."""
-
-    id: UUID
-    door: Door
-    reason: Reason
-    received_at: datetime
-    recorded_at: datetime
 
 
 async def by_ids(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Entry]:

@@ -13,6 +13,7 @@ from mailmaker.common.contracts.internal import FeedItem
 from mailmaker.common.contracts.suppressions import Door, Reason, Scope
 from mailmaker.common.mail.address import Channel
 from mailmaker.common.storage.transaction import Transaction
+from mailmaker.suppression.domain.entry import OwnLine
 
 WAKE_CHANNEL = "suppression_feed"
 
@@ -99,10 +100,27 @@ async def head(tx: Transaction) -> tuple[int, float | None]:
     return row["last"], row["age"]
 
 
-async def of_account(tx: Transaction, last: int, limit: int) -> tuple[list[Any], int]:
+async def of_account(tx: Transaction, last: int, limit: int) -> tuple[list[OwnLine], int]:
     """The account's own feed, in its own numbers, and its newest number."""
     newest = await tx.driver.fetchval(_POSITION, tx.account_id)
-    return await tx.driver.fetch(_OF_ACCOUNT, tx.account_id, last, limit), newest
+    return [_own(row) for row in await tx.driver.fetch(_OF_ACCOUNT, tx.account_id, last, limit)], newest
+
+
+def _own(row: Any) -> OwnLine:
+    return OwnLine(
+        number=row["position"],
+        suppression_id=row["suppression_id"],
+        channel=row["channel"],
+        scope=row["scope"],
+        list_id=row["list_id"],
+        contact_id=row["contact_id"],
+        subjects=tuple(bytes(s).hex() for s in row["subjects"]),
+        reason=row["reason"],
+        door=row["door"],
+        released=row["released"],
+        received_at=row["received_at"],
+        recorded_at=row["recorded_at"],
+    )
 
 
 def _item(row: Any) -> FeedItem:
