@@ -30,6 +30,12 @@ class Directive:
     reason: str
 
     @property
+    def contact_id(self) -> UUID | None:
+        """The contact, where the subject is one."""
+        is_contact = self.subject[:1] == b"c" and len(self.subject) == 17
+        return UUID(bytes=self.subject[1:]) if is_contact else None
+
+    @property
     def key(self) -> tuple[bytes, str, bytes, bytes, str]:
         return self.account_id.bytes, self.channel, self.subject, self.list_id.bytes, self.source
 
