@@ -23,7 +23,8 @@ BODY_TIMEOUT = 5.0
 router = APIRouter(tags=["unsubscribe"], default_response_class=HTMLResponse)
 
 
-@router.api_route("/u/{token}", methods=["GET", "HEAD"])
+@router.head("/u/{token}", include_in_schema=False)
+@router.get("/u/{token}")
 async def page(token: str, request: Request, house: House) -> HTMLResponse:
     """A page with a button. Scanners and previews may load it as often as they like: nothing changes."""
     language = language_of(request.headers.get("accept-language"))
