@@ -265,3 +265,23 @@ async def test_readers_see_old_list_or_new(rig: Rig) -> None:
     stop.set()
     assert await reading <= {400, 900}
     assert len(await client.contacts(list_id)) == 900
+
+
+async def test_a_full_import_keeps_the_contacts_of_its_rejected_rows(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(4))
+    # p1 came with an impossible date, nobody@ was never in the list: ingest names both keys on negative lines.
+    import_id, _ = rig.stage(people(1), ["email", "name", "mobile"])
+    for line, key in ((3, "p1@example.com"), (4, "nobody@example.com")):
+        rig.ingest.files[import_id] += f"-{line},{key}{',' * 14}\n".encode()
+    more = {"mode": "full", "rows": 3, "rejected": 2, "named": 2}
+    await rig.hear(client, list_id, import_id, 1, ["email", "name", "mobile"], **more)
+    plan = await rig.until_settled(client, import_id)
+    assert {name: many for name, many in plan["counts"].items() if many} == {
+        "rows": 3,
+        "unchanged": 1,
+        "rejected": 2,
+        "removed": 2,
+    }
+    assert sorted(await client.contacts(list_id)) == ["p0@example.com", "p1@example.com"]
