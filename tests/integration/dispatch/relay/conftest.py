@@ -5,10 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from relay_stage import Stage
-
 from mailmaker.common.storage.engine import Database
 from mailmaker.dispatch.relay.worker import Relay
+from relay_stage import Stage
 
 
 @pytest.fixture

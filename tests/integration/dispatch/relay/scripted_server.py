@@ -27,6 +27,7 @@ class ScriptedServer:
     pipelining: bool = True
     close_after: int | None = None
     silent_dot: bool = False
+    delay: float = 0.0
     seen: list[Seen] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
@@ -87,6 +88,8 @@ class ScriptedServer:
                 if self.silent_dot:
                     self.waiting_dots += 1
                     await asyncio.sleep(3600)
+                if self.delay:
+                    await asyncio.sleep(self.delay)
                 if answer is None:
                     return
                 if answer.startswith(b"2"):

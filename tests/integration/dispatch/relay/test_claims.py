@@ -7,18 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from relay_stage import Stage, contacts
-
 from mailmaker.common.ops.clock import SystemClock
+from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.testing.clock import FakeClock
 from mailmaker.dispatch.actions.begin_and_settle import BeginAndSettle, unclaim
 from mailmaker.dispatch.actions.claim_batch import claim_batch
 from mailmaker.dispatch.actions.hold_lease import leave, renew_lease, take_lease
 from mailmaker.dispatch.actions.sweep_leases import LeaseSweeper
-from mailmaker.common.ops.metrics import Metrics
 from mailmaker.dispatch.actions.watch import glance
 from mailmaker.dispatch.domain.running import RunningMailing
 from mailmaker.dispatch.storage.outcomes import Ended
+from relay_stage import Stage, contacts
 
 CLOCK = SystemClock()
 

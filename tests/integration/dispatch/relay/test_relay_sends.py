@@ -8,14 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import dkim
 import pytest
-from relay_stage import PUBLIC, Stage, contacts
-from scripted_server import ScriptedServer, serving
-
 from mailmaker.common.contracts.deliveries import OutcomesRecorded
 from mailmaker.common.contracts.event import decode
 from mailmaker.common.mail.subjects import contact_subject
 from mailmaker.dispatch.domain.retry import RetryPlan
 from mailmaker.dispatch.relay.worker import Relay
+from relay_stage import PUBLIC, Stage, contacts
+from scripted_server import ScriptedServer, serving
 
 Run = Callable[[Relay], asyncio.Event]
 
