@@ -13,6 +13,7 @@ from ingest_house import Ingest
 from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.storage.ids import new_id
 from mailmaker.ingest.actions.read import ReaderWorker
+from mailmaker.ingest.actions.sweep import Sweeper
 from mailmaker.ingest.domain.imports import MOST_ATTEMPTS
 from mailmaker.ingest.readers.process import reading
 from mailmaker.ingest.storage import leases
@@ -139,3 +140,12 @@ async def test_a_killed_reader_of_a_large_file_leaves_no_half_file(ingest: Inges
     assert (await ingest.show(sent["id"]))["state"] == "staged"
     assert ingest.files.staged(of.id).read_bytes().count(b"\n") == 50_000
     assert ingest.on_disk() == [f"{kind}/{of.id}" for kind in ("rejects", "staged", "uploads")]
+
+
+async def test_files_that_nothing_needs_are_swept_once_they_are_old(ingest: Ingest) -> None:
+    waiting, cancelled = [(await ingest.send(GOOD)).json()["id"] for _ in range(2)]
+    await ingest.http.post(f"/v1/imports/{cancelled}:cancel")
+    (ingest.root / "uploads" / str(new_id())).write_bytes(GOOD)
+    assert await Sweeper(ingest.db, ingest.files).sweep() == 0
+    assert await Sweeper(ingest.db, ingest.files, old=-1).sweep() == 2
+    assert ingest.on_disk() == [f"uploads/{waiting}"]

@@ -12,12 +12,14 @@ from mailmaker.common.ops.lifecycle import House, Running, Worker
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing, RemoteKeys
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.ingest.actions.read import ReaderWorker
 from mailmaker.ingest.actions.receive import Receiver
+from mailmaker.ingest.actions.sweep import Sweeper
 from mailmaker.ingest.api import imports, internal, state
 from mailmaker.ingest.settings import Settings
 from mailmaker.ingest.storage.files import Files
@@ -45,7 +47,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         description="Files of contacts: what came in, what was good, what was refused and why.",
         unlimited=("/v1/imports",),
     )
-    workers: list[Worker] = [keyring, Courier(db, bus, Figures(metrics))]
+    workers: list[Worker] = [keyring, Pruner(db), Courier(db, bus, Figures(metrics)), Sweeper(db, files)]
     workers += [ReaderWorker(n, db, files, clock, wake) for n in range(1, settings.parsers + 1)]
     return Running(app, workers, (db, files, contacts, keyring))
 

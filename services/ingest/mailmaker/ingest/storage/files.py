@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import time
@@ -48,6 +49,20 @@ class Files:
         """Removes what was made of an import that will not be applied."""
         for path in (self.upload(import_id), self.staged(import_id)):
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def older_than(self, seconds: float) -> list[UUID]:
+        """The imports whose upload or staged file was written longer ago."""
+        return await asyncio.to_thread(self._older_than, seconds)
+
+    def _older_than(self, seconds: float) -> list[UUID]:
+        newest = time.time() - seconds
+        found: set[UUID] = set()
+        for kind in ("uploads", "staged"):
+            for path in (self._root / kind).iterdir():
+                with contextlib.suppress(ValueError, OSError):
+                    if path.stat().st_mtime < newest:
+                        found.add(UUID(path.name))
+        return sorted(found)
 
     async def forget_halves(self, import_id: UUID) -> None:
         """Removes what a reader that was killed had begun to write."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -37,6 +38,9 @@ UPDATE imports SET state = $3, counts = counts || $4::jsonb, done = $5, total = 
        heard_at = $9, version = version + 1, updated_at = clock_timestamp()
  WHERE account_id = $1 AND id = $2 AND (heard_at IS NULL OR heard_at < $9) RETURNING {_COLUMNS}
 """
+_UNFINISHED = """
+SELECT id FROM imports WHERE id = ANY ($1::uuid[]) AND state IN ('received', 'parsing', 'staged', 'planned', 'quarantined')
+"""
 _OF_ANY = f"SELECT {_COLUMNS} FROM imports WHERE id = $1"
 
 
@@ -60,6 +64,11 @@ async def of_any_account(tx: Transaction, import_id: UUID) -> Import | None:
     """An import by its id alone: for internal doors, in a platform transaction."""
     row = await tx.driver.fetchrow(_OF_ANY, import_id)
     return None if row is None else _import(row)
+
+
+async def unfinished(tx: Transaction, ids: Sequence[UUID]) -> set[UUID]:
+    """Those whose files are still needed. In a platform transaction."""
+    return {row["id"] for row in await tx.driver.fetch(_UNFINISHED, list(ids))}
 
 
 async def page(
