@@ -13,6 +13,7 @@ from mailmaker.common.contracts.accounts import AccountChanged
 from mailmaker.common.contracts.mailings import MailingChanged
 from mailmaker.common.storage.engine import AlreadyHeard, Database, Heard
 from mailmaker.common.storage.ids import NOBODY, new_id
+from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.storage.transaction import ForeignTopic, OtherBody, StillRunning
 from mailmaker.common.web.call import Call, RequestKey
 from pydantic import BaseModel
@@ -148,3 +149,32 @@ async def test_row_level_security_shows_one_account(database_of: Make) -> None:
         await tx.driver.execute("ROLLBACK")
         await tx.driver.execute("BEGIN")
     assert await counted(db, "outbox", NOBODY) == 0
+
+
+async def test_old_answers_and_hearings_are_pruned_and_fresh_ones_stay(database_of: Make) -> None:
+    db = await database_of("dispatch")
+    account = new_id()
+    async with db.write(call(account), "thing.made") as tx:
+        await tx.keep(Answer(name="n", secret=None))
+    async with db.heard(Heard("consumer", new_id()), account) as tx:
+        await tx.driver.execute(
+            "INSERT INTO inbox SELECT account_id, consumer, gen_random_uuid(), now() - interval '101 days' FROM inbox"
+        )
+        await tx.driver.execute(
+            "INSERT INTO idempotency SELECT account_id, method, path, 'old', body_hash, answer, now() - interval '25 hours'"
+            " FROM idempotency"
+        )
+    pruner = Pruner(db)
+    assert [await pruner.prune("inbox"), await pruner.prune("idempotency")] == [1, 1]
+    assert [await counted(db, "inbox", account), await counted(db, "idempotency", account)] == [1, 1]
+
+
+async def test_events_carry_the_trace_of_their_call(database_of: Make) -> None:
+    db = await database_of("dispatch")
+    account, request = new_id(), str(new_id())
+    async with db.write(replace(call(account), request_id=request), "thing.made") as tx:
+        tx.stage(event(account))
+    async with db.account(account) as tx:
+        headers = (await tx.execute(text("SELECT headers FROM outbox"))).scalar_one()
+    assert headers["traceparent"].split("-")[1] == request.replace("-", "")
+    assert headers["ce_type"] == "mailing.changed"

@@ -14,6 +14,7 @@ from mailmaker.common.ops.lifecycle import House, Running, Worker
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
@@ -55,6 +56,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         keyring,
         follow,
         Consumer(db, bus, CONSUMER, hears(house), figures),
+        Pruner(db),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression, "ingest": ingest}, figures),
     ]

@@ -15,6 +15,7 @@ from mailmaker.common.ops.lifecycle import House, Running
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing, RemoteKeys
@@ -53,7 +54,11 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     applier = FeedApplier(db, FeedFollower(suppression, pepper_check(shared.pepper_bytes)), clock, metrics)
     resolver = OwnZone(settings.demo_zone, db, shared.mail_domain, SystemResolver())
     app = create_app(
-        NAME, [domains.router, templates.router, mailings.router], shared=shared, keyring=keyring, metrics=metrics,
+        NAME,
+        [domains.router, templates.router, mailings.router],
+        shared=shared,
+        keyring=keyring,
+        metrics=metrics,
         state=Desk(db, contacts, resolver, seal, clock, shared.mail_domain),
         ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring), "feed": feed_is_fresh(db)},
         description="Mailings: who gets them, who got them, and why not.",
@@ -66,6 +71,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         LeaseSweeper(db, metrics),
         Relay(db, clock, keys, seal, _relay(settings, shared), metrics),
         Consumer(db, bus, CONSUMER, hears(db, applier.wake), figures),
+        Pruner(db),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression}, figures),
     )
@@ -75,7 +81,8 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
 def _relay(settings: Settings, shared: Shared) -> RelaySettings:
     host, _, port = settings.smarthost.rpartition(":")
     return RelaySettings(
-        smarthost=Smarthost(host, int(port), settings.ehlo), doors=Doors(shared.base_url, shared.mail_domain),
+        smarthost=Smarthost(host, int(port), settings.ehlo),
+        doors=Doors(shared.base_url, shared.mail_domain),
         connections=settings.connections,
     )
 

@@ -12,6 +12,7 @@ from mailmaker.common.ops.lifecycle import House, Running
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing, RemoteKeys
@@ -50,16 +51,31 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
 
     door = Door(settings.domain_names(shared.mail_domain), keys, keyring, keep, clock)
     smtp = SmtpServer(
-        door, host=settings.smtp_host, port=settings.smtp_port, hostname=shared.mail_domain,
-        most_bytes=settings.max_mail, most_sessions=settings.max_sessions, timeout=settings.smtp_timeout,
+        door,
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        hostname=shared.mail_domain,
+        most_bytes=settings.max_mail,
+        most_sessions=settings.max_sessions,
+        timeout=settings.smtp_timeout,
     )
     app = create_app(
-        NAME, [reports.router], shared=shared, keyring=keyring, metrics=metrics, state=db,
+        NAME,
+        [reports.router],
+        shared=shared,
+        keyring=keyring,
+        metrics=metrics,
+        state=db,
         ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring), "smtp": smtp.ready},
         description="Bounces, complaints and unsubscribe mail: what came in, what it says, what was done.",
     )
     workers = (
-        smtp, settler, keyring, Courier(db, bus, figures), Handover(db, {"suppression": suppression}, figures)
+        smtp,
+        settler,
+        keyring,
+        Pruner(db),
+        Courier(db, bus, figures),
+        Handover(db, {"suppression": suppression}, figures),
     )
     return Running(app, workers, (db, contacts, suppression, keyring, cell))
 

@@ -12,6 +12,7 @@ from mailmaker.common.ops.lifecycle import House, Running
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing, RemoteKeys
@@ -81,6 +82,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     )
     workers = (
         keyring,
+        Pruner(db),
         Courier(db, bus, BusFigures(metrics)),
         Listen(db, bell),
         Complete(db, contacts, bell),

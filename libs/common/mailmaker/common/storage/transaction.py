@@ -183,12 +183,21 @@ class Transaction:
         """Writes the events staged so far into the outbox: for who stages so many that they should not wait in memory.
         The rows they tell about must have been written before."""
         if self._events:
-            await self._driver.execute(_OUTBOX, *map(list, zip(*map(_outbox_row, self._events), strict=True)))
+            trace = _trace(self._call)
+            rows = [_outbox_row(event, trace) for event in self._events]
+            await self._driver.execute(_OUTBOX, *map(list, zip(*rows, strict=True)))
             await self._driver.execute(f"NOTIFY {self._house}_outbox")
             self._events.clear()
 
 
-def _outbox_row(event: Event) -> tuple[UUID, str, str, str, bytes]:
+def _trace(call: Call | None) -> str:
+    """The W3C traceparent of this commit: an API call's request id is its trace id."""
+    request = call.request_id.replace("-", "") if call is not None else ""
+    trace = request if len(request) == 32 else new_id().hex
+    return f"00-{trace}-{new_id().hex[-16:]}-01"
+
+
+def _outbox_row(event: Event, trace: str) -> tuple[UUID, str, str, str, bytes]:
     """CloudEvents 1.0 attributes travel as record headers (Kafka protocol binding, binary mode)."""
     headers = {
         "ce_specversion": "1.0",
@@ -197,6 +206,7 @@ def _outbox_row(event: Event) -> tuple[UUID, str, str, str, bytes]:
         "ce_source": f"/mailmaker/{event.topic.owner}",
         "ce_time": event.occurred_at.astimezone(UTC).isoformat(),
         "content-type": "application/json",
+        "traceparent": trace,
     }
     return event.account_id, event.topic.name, event.key(), json.dumps(headers), event.encode()
 
