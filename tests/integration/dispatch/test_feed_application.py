@@ -110,18 +110,19 @@ async def test_no_word_is_fresh_until_the_feed_was_followed_to_its_head(street: 
 
 async def test_a_wake_cuts_the_long_poll_short(street: Street) -> None:
     waits: list[float] = []
+    polling = asyncio.Event()
 
     class Slow:
         async def pull(self, after: int, *, wait: float = 1.0, limit: int = 500) -> FeedPage:
             waits.append(wait)
+            polling.set()
             await asyncio.sleep(wait * 30)
             return FeedPage(items=(), head=0, confirmed_age=0.0, pepper_check=pepper_check(PEPPER))
 
     worker = applier(street, Slow())
     async with asyncio.timeout(10):
         step = asyncio.create_task(worker.step())
-        while not waits:
-            await asyncio.sleep(0.01)
+        await polling.wait()
         worker.wake(0)
         worker.wake(5)
         await step

@@ -52,6 +52,8 @@ def canonical_address(text: str) -> str:
             allow_smtputf8=False,
             allow_domain_literal=False,
             globally_deliverable=False,
+            # Else `X.TEST` would be refused where `x.test` is taken as plain: one name, two answers.
+            test_environment=True,
         )
         domain = idna.encode(found.domain, uts46=True).decode().lower()
     except (EmailNotValidError, idna.IDNAError, UnicodeError) as wrong:
