@@ -33,7 +33,7 @@ NOES = min(2_000, RECIPIENTS // 10)
 CONNECTIONS = 20
 """SMTP connections of one relay, as `up` leaves them."""
 ENDED = ("finished", "cancelled", "failed")
-PATIENCE = 900.0
+PATIENCE = float(os.environ.get("MAILMAKER_E2E_PATIENCE", "900"))
 
 
 def sample(count: int, seed: int, directory: Path, *, without: Iterable[int] = ()) -> Path:
