@@ -10,6 +10,8 @@ import pytest
 from mailmaker.common.commands.env_example import env_example
 from mailmaker.common.commands.openapi import openapi_document
 from mailmaker.common.ops.lifecycle import house_names
+from mailmaker.common.storage.migrate import scripts_of
+from mailmaker.common.storage.schema import newest_revision
 
 ROOT = Path(__file__).parents[2]
 AGAIN = "run `make generate`"
@@ -38,6 +40,11 @@ def test_doors_of_houses_do_not_overlap() -> None:
                     f"{house} and {seen[path, method]} both answer {method} {path}"
                 )
                 seen[path, method] = house
+
+
+@pytest.mark.parametrize("house", house_names())
+def test_newest_migration_is_the_head_of_one_line(house: str) -> None:
+    assert scripts_of(house).get_heads() == [newest_revision(house)]
 
 
 def test_env_example_is_what_the_code_says() -> None:

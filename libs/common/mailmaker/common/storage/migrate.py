@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
-
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from mailmaker.common.storage.schema import VERSION_TABLE, newest_revision, versions_of
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-VERSION_TABLE = "schema_version"
 _LOCK = 0x6D61696C  # "mail": one migration at a time in a database
 
 
@@ -38,15 +35,10 @@ async def migrate(house: str, admin_url: str, role_password: str | None = None) 
     return newest_revision(house)
 
 
-def newest_revision(house: str) -> str:
-    """The revision this release's code needs."""
-    return _scripts(house).get_current_head() or ""
-
-
-def _scripts(house: str) -> ScriptDirectory:
-    package = importlib.import_module(f"mailmaker.{house}.storage")
-    folder = Path(next(iter(package.__path__))) / "migrations"
-    return ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
+def scripts_of(house: str) -> ScriptDirectory:
+    """A house's migrations as Alembic sees them."""
+    versions = versions_of(house)
+    return ScriptDirectory(str(versions.parent), version_locations=[str(versions)])
 
 
 def _prepare(conn: Connection, house: str, password: str | None) -> None:
@@ -69,7 +61,7 @@ def _upgrade(conn: Connection, house: str) -> None:
     conn.execute(text(f"SET search_path = {house}"))
     conn.execute(text("SET lock_timeout = '5s'"))
     conn.commit()
-    scripts = _scripts(house)
+    scripts = scripts_of(house)
 
     def steps(revision: object, context: MigrationContext) -> object:
         return scripts._upgrade_revs("head", revision)  # type: ignore[arg-type]
@@ -88,4 +80,4 @@ def _upgrade(conn: Connection, house: str) -> None:
     conn.commit()
 
 
-__all__ = ["Operations", "migrate", "newest_revision"]
+__all__ = ["Operations", "migrate", "scripts_of"]

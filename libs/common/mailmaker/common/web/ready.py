@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailmaker.common.storage.engine import Database, StorageUnavailable
-from mailmaker.common.storage.migrate import VERSION_TABLE, newest_revision
+from mailmaker.common.storage.schema import VERSION_TABLE, newest_revision
 from mailmaker.common.web.app import Check
 from mailmaker.common.web.keyring import KeyRing
 from sqlalchemy import text
