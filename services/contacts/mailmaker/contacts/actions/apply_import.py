@@ -28,7 +28,8 @@ from mailmaker.contacts.domain.plans import Counts, Options, Plan, consent_after
 from mailmaker.contacts.domain.protection import keys_for
 from mailmaker.contacts.storage import lists, nos, plans
 
-KEYED_AT_ONCE = 5_000
+KEYED_AT_ONCE = 1_000
+"""Few enough that the doors of this process are not kept waiting while keys are computed."""
 LOCK_WAIT = 600.0
 
 

@@ -7,6 +7,8 @@ address or key, what Python decided: id, address keys and consents. Unchanged ro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailmaker.contacts.domain.lists import STANDARD_FIELDS
 from mailmaker.contacts.domain.plans import Options
 
@@ -60,42 +62,41 @@ SELECT c.line, coalesce(c.contact_id, k.contact_id) AS contact_id, c.contact_id 
 """
 COUNTS = f"SELECT action, count(*) AS many FROM ({FINAL}) f GROUP BY action"
 
-_FACTS = (*STANDARD_FIELDS, "email_consent", "sms_consent")
+_CONSENTS = ("email_consent", "sms_consent")
 
 
-def _facts(side: str, other: str | None) -> str:
+def _facts(names: Sequence[str], side: str, other: str | None = None) -> str:
     """The fields of one side as JSON, those that differ from the other; without another, all that have a value."""
     pairs = []
-    for name in _FACTS:
+    for name in names:
         value = f"{side}.{name}"
-        pairs.append(
-            f"'{name}', "
-            + (
-                value
-                if other is None
-                else f"CASE WHEN {value} IS DISTINCT FROM {other}.{name} THEN {value} END"
-            )
-        )
+        if other is not None:
+            value = f"CASE WHEN {value} IS DISTINCT FROM {other}.{name} THEN {value} END"
+        pairs.append(f"'{name}', {value}")
     custom = f"nullif({side}.custom, '{{}}')"
-    pairs.append(
-        "'custom', "
-        + (custom if other is None else f"CASE WHEN {side}.custom <> {other}.custom THEN {custom} END")
-    )
-    return f"jsonb_strip_nulls(jsonb_build_object({', '.join(pairs)}))"
+    if other is not None:
+        custom = f"CASE WHEN {side}.custom <> {other}.custom THEN {custom} END"
+    return f"jsonb_strip_nulls(jsonb_build_object({', '.join(pairs)}, 'custom', {custom}))"
 
 
-PLAN_ROWS = f"""
+def plan_rows(options: Options) -> str:
+    """The statement that stores what is not unchanged. $1 account, $2 import, $3 whether it is being applied."""
+    written = (*options.standard, *_CONSENTS)
+    whole = (*STANDARD_FIELDS, *_CONSENTS)
+    return f"""
 WITH f AS MATERIALIZED ({FINAL})
 INSERT INTO plan_rows (account_id, import_id, action, contact_id, line, before, after, applied)
-SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, NULL, {_facts("f", None)}, $3::boolean
+SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, NULL, {_facts(written, "f")}, $3::boolean
   FROM f WHERE f.new AND f.line IS NOT NULL
 UNION ALL
-SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, {_facts("o", "f")}, {_facts("f", "o")}, $3::boolean
+SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, {_facts(written, "o", "f")}, {_facts(written, "f", "o")},
+       $3::boolean
   FROM f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE NOT f.new AND f.action <> 'removed'
 UNION ALL
-SELECT $1::uuid, $2::uuid, f.action, f.contact_id, NULL, {_facts("o", None)}, NULL, $3::boolean
+SELECT $1::uuid, $2::uuid, f.action, f.contact_id, NULL, {_facts(whole, "o")}, NULL, $3::boolean
   FROM f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE f.action = 'removed'
 """
+
 
 _SET = (*STANDARD_FIELDS, "custom", "email_consent", "sms_consent", "email_key", "mobile_key", "fkey_hash")
 INSERT_NEW = f"""

@@ -195,7 +195,9 @@ async def in_list(tx: Transaction, plan: Plan) -> int:
 
 async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:
     """Stores what is not unchanged, before and after. Comes before `write`: it reads the contacts as they were."""
-    await tx.driver.execute(plan_sql.PLAN_ROWS, plan.account_id, plan.import_id, applied, timeout=SLOW)
+    await tx.driver.execute(
+        plan_sql.plan_rows(plan.options), plan.account_id, plan.import_id, applied, timeout=SLOW
+    )
 
 
 async def write(tx: Transaction, plan: Plan, at: datetime) -> None:
