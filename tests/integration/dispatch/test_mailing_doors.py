@@ -15,10 +15,13 @@ from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.ids import new_id
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.keyring import KeyRing
+from mailmaker.dispatch.actions.claim_batch import claim_batch
 from mailmaker.dispatch.actions.settle_mailings import Settler
 from mailmaker.dispatch.actions.verify_domain import OwnZone
 from mailmaker.dispatch.api import domains, mailings, templates
 from mailmaker.dispatch.api.desk import Desk
+from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.storage import relays
 from mailmaker.dispatch.storage.seal import Seal
 
 SECRET = "mm_live_test"
@@ -152,3 +155,19 @@ async def test_an_empty_mailing_finishes_and_says_so_once(http: httpx.AsyncClien
 async def test_another_key_sees_nothing(http: httpx.AsyncClient) -> None:
     stranger = await http.get("/v1/mailings", headers={"Authorization": "Bearer mm_live_other"})
     assert stranger.status_code == 401
+
+
+async def test_a_capped_contact_is_told_which_mailing_won(http: httpx.AsyncClient, street: Street) -> None:
+    ann = Person("ann@x.test")
+    listed = street.contacts.open_list([ann], {"day": 1})
+    first, second = await street.mailing(listed), await street.mailing(listed)
+    async with street.db.platform() as tx:
+        fence = await relays.take(tx, 60, "test", 1)
+    for made in (first, second):
+        running = RunningMailing(street.account_id, made.id, made.number, "email", "marketing", (listed,), None, True, False)
+        await claim_batch(street.db, CLOCK, running, fence, 10)
+
+    answer = await http.get("/v1/decisions", params={"contact": str(ann.contact_id)})
+    won, lost = answer.json()["items"]
+    assert (won["mailing"], won["state"]) == (str(first.id), "claimed")
+    assert (lost["state"], lost["won_by"]) == ("capped", [{"mailing": str(first.id), "number": first.number}])

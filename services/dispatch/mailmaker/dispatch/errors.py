@@ -2,7 +2,7 @@
 
 Problem
 |-- NotFound 404
-|   |-- UnknownDomain, UnknownSender, UnknownTemplate, UnknownMailing, UnknownMessage
+|   |-- UnknownDomain, UnknownTemplate, UnknownMailing, UnknownMessage
 |-- Invalid 422
 |   |-- Unbuildable        template.invalid: the template cannot be used; faults name /subject, /html or /text
 |   |-- NotAvailable       not_available: asked for something this release does not do yet (SMS)
@@ -10,7 +10,6 @@ Problem
 |   |-- Exists             exists: a second one of the same name
 |   |-- WrongState         mailing.state: the mailing is not in a state that allows the verb
 |   |-- NotReady           mailing.not_ready: the preflight found blockers
-|   |-- AccountNotOpen     account.not_open: the account is suspended or closed
 |-- Unavailable 503 (temporary)
 """
 
@@ -23,12 +22,6 @@ class UnknownDomain(NotFound):
     """No such domain in this account."""
 
     code = "domain.unknown"
-
-
-class UnknownSender(NotFound):
-    """No such sender in this account."""
-
-    code = "sender.unknown"
 
 
 class UnknownTemplate(NotFound):
@@ -78,9 +71,3 @@ class NotReady(Conflict):
     """The preflight found what keeps the mailing from starting; `errors` name it."""
 
     code = "mailing.not_ready"
-
-
-class AccountNotOpen(Conflict):
-    """A suspended or closed account sends nothing."""
-
-    code = "account.not_open"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -101,8 +102,15 @@ class ReplyView(BaseModel):
     text: str
 
 
+class Winner(BaseModel):
+    """A mailing that holds a place of the cap which refused another."""
+
+    mailing: UUID | None
+    number: int
+
+
 class DecisionView(BaseModel):
-    """Why a contact got a mailing's message, or why not. `detail` names what decided, as the mailings that hold a cap."""
+    """Why a contact got a mailing's message, or why not. `won_by` names the mailings that used up the cap."""
 
     mailing: UUID
     contact: UUID
@@ -113,6 +121,7 @@ class DecisionView(BaseModel):
     why: str
     reason: str | None
     detail: dict[str, Any]
+    won_by: tuple[Winner, ...]
     until: datetime | None
     attempts: int
     sent_at: datetime | None
@@ -141,12 +150,13 @@ def message_view(m: Message) -> MessageView:
     )
 
 
-def decision_view(m: Message) -> DecisionView:
-    """A message's state, explained."""
+def decision_view(m: Message, mailings: Mapping[int, UUID]) -> DecisionView:
+    """A message's state, explained; `mailings` are those of the numbers it names."""
     decision = decide(m)
+    winners = tuple(Winner(mailing=mailings.get(number), number=number) for number in m.cap_holders)
     reply = None if m.reply_code is None else ReplyView(code=m.reply_code, text=m.reply_text or "")
     return DecisionView(
         mailing=m.mailing_id, contact=m.contact_id, message=m.id, list=m.list_id, state=m.state,
-        verdict=decision.verdict, why=decision.why, reason=m.reason, detail=m.detail, until=decision.until,
+        verdict=decision.verdict, why=decision.why, reason=m.reason, detail=m.detail, won_by=winners, until=decision.until,
         attempts=m.attempts, sent_at=m.begun_at, ended_at=m.ended_at, source=m.source, reply=reply,
     )

@@ -62,7 +62,7 @@ async def preflight(
 
 
 async def pause_or_resume(db: Database, call: Call, mailing_id: UUID, verb: Verb, now: datetime) -> MailingView:
-    """Pauses or resumes. When this has answered, no claim and no begin of a paused mailing commits any more."""
+    """Pauses or resumes. No claim and no begin that starts after the answer finds it running."""
     async with db.write(call, f"mailing.{verb}") as tx:
         if (first := tx.replayed(MailingView)) is not None:
             return first

@@ -110,15 +110,27 @@ async def decision_page(
             one = await messages.one(tx, account_id, mailing_id, contact_id)
         if one is None:
             raise UnknownMessage("this contact is no recipient of this mailing")
-        return Page(items=[decision_view(one)], next=None)
+        return Page(items=await _explained(db, account_id, [one]), next=None)
     if mailing_id is not None:
         found = await _messages(db, account_id, mailing_id, None, limit, cursor)
-        return _page(found, limit, decision_view, lambda m: (m.state, str(m.id)))
+        end = _end(found, limit, lambda m: (m.state, str(m.id)))
+        return Page(items=await _explained(db, account_id, found), next=end)
     if contact_id is None:
         raise Invalid("say whose decisions", faults=[Fault("/mailing", "missing", "give mailing, contact, or both")])
     async with db.account(account_id) as tx:
         found = await messages.of_contact(tx, account_id, contact_id, _after(cursor), limit)
-    return _page(found, limit, decision_view, lambda m: str(m.mailing_id))
+    end = _end(found, limit, lambda m: str(m.mailing_id))
+    return Page(items=await _explained(db, account_id, found), next=end)
+
+
+async def _explained(db: Database, account_id: UUID, found: list[Message]) -> list[DecisionView]:
+    """Decisions with the mailings they name."""
+    numbers = sorted({number for message in found for number in message.cap_holders})
+    named: dict[int, UUID] = {}
+    if numbers:
+        async with db.account(account_id) as tx:
+            named = await mailings.ids_of(tx, account_id, numbers)
+    return [decision_view(message, named) for message in found]
 
 
 async def _messages(
@@ -135,12 +147,16 @@ async def _messages(
 
 
 def _page(found: list[T], limit: int, show: Callable[[T], V], place: Callable[[T], str | tuple[str, ...]]) -> Page[V]:
-    """The page of what was found. A full page may have a next one."""
-    end = None
-    if len(found) == limit:
-        last = place(found[-1])
-        end = encode_cursor(*((last,) if isinstance(last, str) else last))
-    return Page(items=[show(one) for one in found], next=end)
+    """The page of what was found."""
+    return Page(items=[show(one) for one in found], next=_end(found, limit, place))
+
+
+def _end(found: list[T], limit: int, place: Callable[[T], str | tuple[str, ...]]) -> str | None:
+    """The cursor behind what was found; a full page may have a next one."""
+    if len(found) < limit:
+        return None
+    last = place(found[-1])
+    return encode_cursor(*((last,) if isinstance(last, str) else last))
 
 
 def _after(cursor: str | None) -> UUID:

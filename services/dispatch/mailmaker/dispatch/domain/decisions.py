@@ -61,6 +61,11 @@ class Message:
     reply_text: str | None
     source: str | None
 
+    @property
+    def cap_holders(self) -> tuple[int, ...]:
+        """The numbers of the mailings that hold the cap which refused this one, each once, the earliest first."""
+        return tuple(dict.fromkeys(int(number) for number in self.detail.get("holders", ())))
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -28,6 +29,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 _ONE = f"SELECT {_COLUMNS} FROM mailings WHERE account_id = $1 AND id = $2"
 _LOCKED = f"{_ONE} FOR UPDATE"
 _PAGE = f"SELECT {_COLUMNS} FROM mailings WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+_IDS = "SELECT number, id FROM mailings WHERE account_id = $1 AND number = ANY($2)"
 _MOVE = f"""
 UPDATE mailings SET state = $3, version = version + 1,
        started_at = CASE WHEN $3 IN ('running', 'scheduled') THEN coalesce(started_at, $4) ELSE started_at END,
@@ -68,6 +70,12 @@ async def one(tx: Transaction, account_id: UUID, mailing_id: UUID, *, lock: bool
 async def page(tx: Transaction, account_id: UUID, before: UUID, limit: int) -> list[Mailing]:
     """Mailings, the newest first."""
     return [_mailing(row) for row in await tx.driver.fetch(_PAGE, account_id, before, limit)]
+
+
+async def ids_of(tx: Transaction, account_id: UUID, numbers: Sequence[int]) -> dict[int, UUID]:
+    """Mailings of the account by their small numbers."""
+    rows = await tx.driver.fetch(_IDS, account_id, list(numbers))
+    return {row["number"]: row["id"] for row in rows}
 
 
 async def move(
