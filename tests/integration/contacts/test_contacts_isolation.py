@@ -8,7 +8,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 from contacts_house import Client, Rig
+from mailmaker.common.feed import WrongPepper
 from mailmaker.common.storage.ids import new_id
+from mailmaker.contacts.actions.guard_pepper import GuardPepper
 from sqlalchemy.engine import make_url
 
 TABLES = (
@@ -134,3 +136,11 @@ async def test_a_key_limited_to_some_lists_touches_no_other(rig: Rig) -> None:
     assert wider.json()["errors"][0]["pointer"] == "/lists/0"
     same = await limited.ask("POST", "/v1/api-keys", {"name": "x", "scopes": ["lists:read"]})
     assert same.json()["lists"] == [str(one)]
+
+
+async def test_another_pepper_is_a_refusal_to_start(rig: Rig) -> None:
+    guard = GuardPepper(rig.db, "0123456789abcdef")
+    await guard.open()
+    assert await guard.ready() is None
+    with pytest.raises(WrongPepper):
+        await GuardPepper(rig.db, "fedcba9876543210").open()

@@ -20,6 +20,7 @@ from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
+from mailmaker.contacts.actions.guard_pepper import GuardPepper
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports
@@ -41,6 +42,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     pepper = shared.pepper_bytes
     keyring = KeyRing(OwnKeys(db), clock)
     house = Contacts(db, clock, pepper, ingest, FeedFollower(suppression, pepper_check(pepper)))
+    guard = GuardPepper(db, pepper_check(pepper))
     follow, figures = FollowSuppressions(house), Figures(metrics)
     app = create_app(
         NAME,
@@ -49,7 +51,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         keyring=keyring,
         metrics=metrics,
         state=house,
-        ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring)},
+        ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring), "pepper": guard.ready},
         description="Accounts, API keys, lists, contacts, their consent, and the plans of imports.",
     )
     workers: list[Worker] = [
@@ -61,7 +63,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Handover(db, {"suppression": suppression, "ingest": ingest}, figures),
     ]
     workers += [RunImports(house, follow, number) for number in range(1, settings.imports + 1)]
-    return Running(app, workers, (db, ingest, suppression, keyring))
+    return Running(app, workers, (db, guard, ingest, suppression, keyring))
 
 
 HOUSE = House(NAME, PATHS, Settings, build)
