@@ -255,3 +255,16 @@ async def test_an_operator_sees_who_vouches_and_declares_a_disk_lost(
     assert [
         j["id"] for j in (await door.http.get("/v1/journals", headers=bearer(OPERATOR))).json()["items"]
     ] == [own["id"]]
+
+
+async def test_each_call_has_its_line_in_the_audit_trail(door: Door, contacts: FakeContacts) -> None:
+    account, secret = contacts.account()
+    calls = [
+        door.http.post("/v1/suppressions", json=wish(email=f"p{n}@example.it"), headers=bearer(secret))
+        for n in range(9)
+    ]
+    ids = {(await call).json()["id"] for call in [asyncio.ensure_future(c) for c in calls]}
+    async with door.running.app.state.house.db.account(account.account_id) as tx:
+        lines = await tx.driver.fetch("SELECT verb, subject FROM audit")
+    assert {line["subject"] for line in lines} == ids
+    assert {line["verb"] for line in lines} == {"suppression.recorded"}

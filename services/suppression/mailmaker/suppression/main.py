@@ -57,7 +57,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         bell=bell,
         figures=figures,
         contacts=contacts,
-        wishes=RecordWishes(db, contacts, bell, figures, clock, pepper),
+        wishes=RecordWishes(db, contacts, commits, bell, figures, clock, pepper),
         nos=HearNos(db, contacts, bell, figures),
         token=HearToken(keys, keyring, contacts, commits, journal, figures, clock, settings.record_timeout),
         pages=Pages(),

@@ -74,7 +74,9 @@ ON CONFLICT (account_id, method, path, key)
 DO UPDATE SET body_hash = excluded.body_hash, answer = excluded.answer, made_at = excluded.made_at
 """
 _AUDIT = """
-INSERT INTO audit (account_id, id, at, key_id, request_id, verb, subject) VALUES ($1, $2, clock_timestamp(), $3, $4, $5, $6)
+INSERT INTO audit (account_id, id, at, key_id, request_id, verb, subject)
+SELECT a, i, clock_timestamp(), k, r, v, s
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[]) AS e(a, i, k, r, v, s)
 """
 
 
@@ -93,6 +95,7 @@ class Transaction:
         self._call: Call | None = None
         self._verb = ""
         self._subject = ""
+        self._audited: list[tuple[UUID, UUID, UUID, str, str, str]] = []
         self._first: object | None = None
 
     @property
@@ -148,6 +151,10 @@ class Transaction:
         """What the audit line is about: an id, never an address."""
         self._subject = str(name)
 
+    def audited(self, call: Call, verb: str, name: object) -> None:
+        """One more line of the audit trail: a transaction that several API calls share writes one for each."""
+        self._audited.append((self.account_id, new_id(), call.key_id, call.request_id, verb, str(name)))
+
     async def keep(self, answer: Model, secrets: Sequence[str] = ()) -> Model:
         """Remembers the answer for repeats of this Idempotency-Key; named fields are kept as null."""
         if self._call is not None and self._call.once is not None:
@@ -165,15 +172,9 @@ class Transaction:
     async def flush(self) -> None:
         """Writes what was staged, last, so that outbox numbers are taken after the rows they tell about are locked."""
         if self._call is not None and self._first is None:
-            await self._driver.execute(
-                _AUDIT,
-                self.account_id,
-                new_id(),
-                self._call.key_id,
-                self._call.request_id,
-                self._verb,
-                self._subject,
-            )
+            self.audited(self._call, self._verb, self._subject)
+        if self._audited:
+            await self._driver.execute(_AUDIT, *map(list, zip(*self._audited, strict=True)))
         if self._handovers:
             await self._driver.execute(_HANDOVERS, *map(list, zip(*self._handovers, strict=True)))
             await self._driver.execute(f"NOTIFY {self._house}_handovers")

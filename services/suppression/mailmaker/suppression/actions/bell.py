@@ -23,6 +23,9 @@ class Bell:
         """The feed has grown."""
         self._feed.set()
         self._feed = asyncio.Event()
+
+    def ring_incomplete(self) -> None:
+        """An entry has come that contacts must complete."""
         self._incomplete.set()
 
     def next_feed(self) -> asyncio.Event:
@@ -30,7 +33,7 @@ class Bell:
         return self._feed
 
     def incomplete(self) -> asyncio.Event:
-        """Set when an entry may have come that contacts must complete; the completing worker clears it."""
+        """Set when an entry has come that contacts must complete; the completing worker clears it."""
         return self._incomplete
 
     def ring_entries(self, ids: Iterable[UUID]) -> None:

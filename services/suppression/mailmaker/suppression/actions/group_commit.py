@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import Database, StorageUnavailable
+from mailmaker.common.web.call import Call
 from mailmaker.suppression.actions.bell import Bell
 from mailmaker.suppression.actions.record import Outcome, record
 from mailmaker.suppression.domain.no import No
@@ -25,6 +26,7 @@ COMMIT_TIMEOUT = 10.0
 class _Asked:
     no: No
     answer: asyncio.Future[Outcome]
+    call: Call | None
 
 
 class GroupCommit:
@@ -56,12 +58,14 @@ class GroupCommit:
         self._queues.clear()
         self._waiting = 0
 
-    async def submit(self, no: No) -> Outcome:
-        """Answers after the commit. Raises TooBusy or StorageUnavailable: then the "no" may be recorded or not, and its
-        id makes it harmless to hand it over again."""
+    async def submit(self, no: No, call: Call | None = None) -> Outcome:
+        """Answers after the commit; an API's `call` has its line of the audit trail in the same one.
+
+        Raises TooBusy or StorageUnavailable: then the "no" may be recorded or not, and its id makes it harmless to hand
+        it over again."""
         if self._waiting >= WAITING:
             raise TooBusy("too many requests are waiting to be recorded")
-        asked = _Asked(no, asyncio.get_running_loop().create_future())
+        asked = _Asked(no, asyncio.get_running_loop().create_future(), call)
         self._queues.setdefault(no.account_id, deque()).append(asked)
         self._waiting += 1
         self._work.set()
@@ -94,6 +98,9 @@ class GroupCommit:
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT), self._db.account(group[0].no.account_id) as tx:
                 outcomes = await record(tx, [asked.no for asked in group])
+                for asked, outcome in zip(group, outcomes, strict=True):
+                    if asked.call is not None:
+                        tx.audited(asked.call, "suppression.recorded", outcome.entry)
         except (StorageUnavailable, OSError) as wrong:
             for asked in group:
                 _refuse(asked, StorageUnavailable(str(wrong)))
@@ -101,6 +108,8 @@ class GroupCommit:
             await self._one_by_one(group, wrong)
         else:
             self._bell.ring_feed()
+            if any(asked.no.incomplete for asked in group):
+                self._bell.ring_incomplete()
             for asked, outcome in zip(group, outcomes, strict=True):
                 if not asked.answer.done():
                     asked.answer.set_result(outcome)

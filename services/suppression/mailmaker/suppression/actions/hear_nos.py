@@ -39,6 +39,8 @@ class HearNos:
             async with self.db.account(account_id) as tx:
                 await record(tx, nos)
             self.bell.ring_feed()
+            if any(no.incomplete for no in nos):
+                self.bell.ring_incomplete()
         for item in items:
             self.figures.received(item.door)
         return tuple(item.id for item in items)

@@ -18,6 +18,7 @@ from mailmaker.common.web.problem import NotFound, Unavailable
 from mailmaker.suppression.actions.ask_contacts import AskContacts, address_subjects
 from mailmaker.suppression.actions.figures import Figures
 from mailmaker.suppression.actions.group_commit import GroupCommit
+from mailmaker.suppression.domain.entry import Entry
 from mailmaker.suppression.domain.journaled import Journaled
 from mailmaker.suppression.domain.no import No
 from mailmaker.suppression.storage.journal import Journal
@@ -25,11 +26,11 @@ from mailmaker.suppression.storage.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the person may be told. `entry` None: written to the journal, not numbered yet."""
+    """What the person may be told. `entry` None: written to the journal, not numbered yet; `made`: made by this click."""
 
     account_id: UUID | None
     entry: UUID | None
-    repeated: bool = False
+    made: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class HearToken:
                 pass  # PostgreSQL does not take it in time: the journal does.
             else:
                 self.figures.received(door)
-                return Answered(account.account_id, outcome.entry, outcome.repeated)
+                return Answered(account.account_id, outcome.entry, outcome.made)
         await self.journal.append(said)
         self.figures.received(door)
         return Answered(None if account is None else account.account_id, None)

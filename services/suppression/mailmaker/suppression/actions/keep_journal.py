@@ -137,6 +137,7 @@ class KeepJournal:
                 async with asyncio.timeout(TIMEOUT), self._db.account(account_id) as tx:
                     await record(tx, nos[start : start + TOGETHER])
                 self._bell.ring_feed()
+                self._bell.ring_incomplete()
         if rejected:
             await asyncio.to_thread(self._journal.reject, rejected)
 

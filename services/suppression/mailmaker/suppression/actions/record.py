@@ -10,6 +10,7 @@ from uuid import UUID
 from mailmaker.common.contracts.suppressions import AddressReleased, AddressSuppressed
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.suppression.domain.decide import New, Repeat, decide
+from mailmaker.suppression.domain.entry import Entry
 from mailmaker.suppression.domain.no import No
 from mailmaker.suppression.storage import completing, feed, ledger
 from mailmaker.suppression.storage.feed import Line
@@ -17,10 +18,16 @@ from mailmaker.suppression.storage.feed import Line
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Where a "no" is in the ledger. `repeated`: it had been said before, by this entry."""
+    """Where a "no" is in the ledger. `made`: the entry it has just made; None when an earlier one said it before."""
 
     entry: UUID
-    repeated: bool
+    made: Entry | None = None
+    again: bool = False
+    """The first answer to an Idempotency-Key, given again: the entry was made by that first call."""
+
+    @property
+    def repeated(self) -> bool:
+        return self.made is None and not self.again
 
 
 async def record(tx: Transaction, nos: Sequence[No]) -> list[Outcome]:
@@ -34,9 +41,8 @@ async def write_down(tx: Transaction, nos: Sequence[No]) -> tuple[list[Outcome],
     """Ledger and state. The lines are for `publish`, which must end the same transaction."""
     subjects = [subject for no in nos for subject in no.subjects]
     await ledger.lock_subjects(tx, subjects)
-    decisions = decide(
-        nos, await ledger.in_force(tx, subjects), await ledger.recorded(tx, [no.id for no in nos])
-    )
+    in_force, heard = await ledger.standing(tx, subjects, [no.id for no in nos])
+    decisions = decide(nos, in_force, heard)
     new = [d for d in decisions if isinstance(d, New)]
     repeats = [d for d in decisions if isinstance(d, Repeat) and not d.again]
     recorded_at = await ledger.append(tx, new) if new else {}
@@ -49,7 +55,7 @@ async def write_down(tx: Transaction, nos: Sequence[No]) -> tuple[list[Outcome],
         later = again.first not in waiting
         lines.append(_line(again.no, again.first, again.missing, repeated_at[again.no.id], later=later))
     outcomes = [
-        Outcome(d.no.id, repeated=False) if isinstance(d, New) else Outcome(d.first, repeated=True)
+        Outcome(d.no.id, _made(d.no, recorded_at[d.no.id])) if isinstance(d, New) else Outcome(d.first)
         for d in decisions
     ]
     return outcomes, lines
@@ -60,6 +66,20 @@ async def publish(tx: Transaction, lines: Sequence[Line]) -> None:
     for number, line in zip(await feed.number(tx, lines), lines, strict=True):
         for subject in line.subjects:
             tx.stage(_event(tx.account_id, number, line, subject))
+
+
+def _made(no: No, at: datetime) -> Entry:
+    return Entry(
+        id=no.id,
+        channel=no.channel,
+        scope=no.scope,
+        list_id=no.list_id,
+        contact_id=no.contact_id,
+        door=no.door,
+        reason=no.reason,
+        received_at=no.received_at,
+        recorded_at=at,
+    )
 
 
 def _line(no: No, entry: UUID, subjects: tuple[bytes, ...], at: datetime, *, later: bool = False) -> Line:

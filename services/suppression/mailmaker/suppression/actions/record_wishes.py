@@ -15,7 +15,8 @@ from mailmaker.common.web.internal import Unreachable
 from mailmaker.suppression.actions.ask_contacts import AskContacts
 from mailmaker.suppression.actions.bell import Bell
 from mailmaker.suppression.actions.figures import Figures
-from mailmaker.suppression.actions.record import publish, write_down
+from mailmaker.suppression.actions.group_commit import GroupCommit
+from mailmaker.suppression.actions.record import Outcome, publish, write_down
 from mailmaker.suppression.domain.no import No
 from mailmaker.suppression.domain.wish import ANY_COUNTRY, Wish, Wrong, faults, subject_of, wrong_address
 from pydantic import BaseModel
@@ -40,6 +41,7 @@ class RecordWishes:
 
     db: Database
     contacts: AskContacts
+    commits: GroupCommit
     bell: Bell
     figures: Figures
     clock: Clock
@@ -52,21 +54,32 @@ class RecordWishes:
             lists[list_id] = await self._country(call, list_id)
         return [self._check(call, wish, lists) for wish in wishes]
 
-    async def record(self, call: Call, nos: Sequence[No], evidence: Mapping[str, str]) -> KeptAll:
-        """Records them in one commit. Answers after it."""
+    async def record(self, call: Call, nos: Sequence[No], evidence: Mapping[str, str]) -> list[Outcome]:
+        """Records them in one commit, a single one together with those of other calls. Answers after it.
+
+        For a repeated Idempotency-Key the outcomes have no entry of their own making, but say whether the first had.
+        """
         said = {**evidence, "key_id": str(call.key_id)}
+        nos = [_with(no, said) for no in nos]
+        if len(nos) == 1 and call.once is None:
+            outcomes = [await self.commits.submit(nos[0], call)]
+        else:
+            outcomes = await self._together(call, nos)
+        for _ in nos:
+            self.figures.received("api")
+        return outcomes
+
+    async def _together(self, call: Call, nos: Sequence[No]) -> list[Outcome]:
         async with self.db.write(call, "suppression.recorded") as tx:
             if (first := tx.replayed(KeptAll)) is not None:
-                return first
-            outcomes, lines = await write_down(tx, [_with(no, said) for no in nos])
+                return [Outcome(k.id, again=not k.repeated) for k in first.items]
+            outcomes, lines = await write_down(tx, nos)
             kept = KeptAll(items=[Kept(id=o.entry, repeated=o.repeated) for o in outcomes])
             tx.subject(kept.items[0].id if len(kept.items) == 1 else f"{len(kept.items)} entries")
             await tx.keep(kept)
             await publish(tx, lines)
         self.bell.ring_feed()
-        for _ in nos:
-            self.figures.received("api")
-        return kept
+        return outcomes
 
     def _check(self, call: Call, wish: Wish, lists: Mapping[UUID, str | None]) -> No | list[Wrong]:
         found = faults(wish)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -15,6 +16,7 @@ from mailmaker.common.web.internal import Unreachable
 from mailmaker.common.web.problem import Fault, Forbidden, Invalid
 from mailmaker.suppression.actions import read_ledger
 from mailmaker.suppression.actions.enforced_of import enforced_of
+from mailmaker.suppression.actions.record import Outcome
 from mailmaker.suppression.actions.release import release
 from mailmaker.suppression.api.house import House
 from mailmaker.suppression.api.schemas import (
@@ -29,6 +31,7 @@ from mailmaker.suppression.api.schemas import (
     WishesBody,
 )
 from mailmaker.suppression.api.shapes import evidence_of, full_view, invalid, line_view, view
+from mailmaker.suppression.domain.entry import Entry
 from mailmaker.suppression.domain.no import No
 from mailmaker.suppression.domain.wish import ANY_COUNTRY, Wish, faults, subject_of, wrong_address
 
@@ -52,10 +55,9 @@ async def record(
     checked = (await house.wishes.check(call, [body.wish()]))[0]
     if not isinstance(checked, No):
         raise invalid(checked)
-    kept = (await house.wishes.record(call, [checked], evidence_of(request))).items[0]
-    found = await enforced_of(house.db, house.bell, call.account_id, [kept.id], _seconds(wait))
-    response.status_code = 200 if kept.repeated else 201
-    return view(found[kept.id])
+    outcomes = await house.wishes.record(call, [checked], evidence_of(request))
+    response.status_code = 200 if outcomes[0].repeated else 201
+    return view((await _entries(house, call, outcomes, wait))[outcomes[0].entry])
 
 
 @router.post(":batch")
@@ -67,14 +69,16 @@ async def record_many(
         _may_say(call, item)
     checked = await house.wishes.check(call, [item.wish() for item in body.items])
     nos = [no for no in checked if isinstance(no, No)]
-    kept = (await house.wishes.record(call, nos, evidence_of(request))).items if nos else []
-    found = await enforced_of(house.db, house.bell, call.account_id, [k.id for k in kept], _seconds(wait))
-    answers = iter(kept)
+    outcomes = await house.wishes.record(call, nos, evidence_of(request)) if nos else []
+    found = await _entries(house, call, outcomes, wait)
+    answers = iter(outcomes)
     items: list[ItemView] = []
     for place, one in enumerate(checked):
         if isinstance(one, No):
             answer = next(answers)
-            items.append(ItemView(status=200 if answer.repeated else 201, suppression=view(found[answer.id])))
+            items.append(
+                ItemView(status=200 if answer.repeated else 201, suppression=view(found[answer.entry]))
+            )
         else:
             wrong = tuple(
                 FaultView(pointer=f"/items/{place}/{w.name}", code=w.code, detail=w.detail) for w in one
@@ -150,8 +154,16 @@ def _may_say(call: Call, body: WishBody) -> None:
         check_list(call, body.list)
 
 
-def _seconds(wait: Literal["enforced"] | None) -> float:
-    return ENFORCED_WAIT if wait == "enforced" else 0.0
+async def _entries(
+    house: House, call: Call, outcomes: Sequence[Outcome], wait: Literal["enforced"] | None
+) -> dict[UUID, Entry]:
+    """The entries of the outcomes; one made a moment ago is not read again, unless its enforcement is waited for."""
+    made = {o.entry: o.made for o in outcomes if o.made is not None and wait is None}
+    unread = [o.entry for o in outcomes if o.entry not in made]
+    if not unread:
+        return made
+    seconds = ENFORCED_WAIT if wait == "enforced" else 0.0
+    return made | await enforced_of(house.db, house.bell, call.account_id, unread, seconds)
 
 
 def _before(cursor: str | None) -> tuple[datetime, UUID] | None:

@@ -55,6 +55,8 @@ async def act(token: str, request: Request, house: House) -> HTMLResponse:
 async def _told(house: Rooms, language: Language, heard: Answered, wait: float) -> str:
     if heard.entry is None or heard.account_id is None:
         return house.pages.received(language)
+    if heard.made is not None and not wait:
+        return house.pages.done(language, heard.made)
     try:
         async with asyncio.timeout(wait + 1.0):
             found = await enforced_of(house.db, house.bell, heard.account_id, [heard.entry], wait)

@@ -1,4 +1,4 @@
-"""suppression.domain.entry: the ledger as it is shown: an entry with its state, a repetition, a line of an account's feed."""
+"""suppression.domain.entry: the ledger as it is shown: entries, their repetitions, lines of an account's feed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Entry:
     reason: Reason
     received_at: datetime
     recorded_at: datetime
-    enforced_at: datetime | None
-    stopped: tuple[InFlight, ...]
-    in_flight: tuple[InFlight, ...]
-    released_at: datetime | None
-    release_reason: str | None
-    positions: tuple[int, ...]
+    enforced_at: datetime | None = None
+    stopped: tuple[InFlight, ...] = ()
+    in_flight: tuple[InFlight, ...] = ()
+    released_at: datetime | None = None
+    release_reason: str | None = None
+    positions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,27 +36,28 @@ class Line:
     later: bool = False
 
 
-_HEAD_OF_ACCOUNT = """
-INSERT INTO account_heads AS h (account_id, last) VALUES ($1, $2)
-ON CONFLICT (account_id) DO UPDATE SET last = h.last + excluded.last RETURNING last
-"""
 # The platform's number is taken here and the row stays locked until the commit: whoever comes next numbers and commits
 # after us, and a rollback gives the numbers back. Readers see no number before all lower ones.
+# The account's head is locked first, since the platform's is updated from it: the order of locks is the same everywhere.
 _NUMBER = """
-WITH head AS (UPDATE feed_head SET last = last + $2 RETURNING last),
-batch AS (
-    SELECT * FROM jsonb_to_recordset($4::jsonb) AS n(
+WITH own AS (
+    INSERT INTO account_heads AS h (account_id, last) VALUES ($1, $2)
+    ON CONFLICT (account_id) DO UPDATE SET last = h.last + excluded.last RETURNING last
+), head AS (
+    UPDATE feed_head SET last = feed_head.last + $2 FROM own RETURNING feed_head.last, own.last AS position
+), batch AS (
+    SELECT * FROM jsonb_to_recordset($3::jsonb) AS n(
         n bigint, suppression_id uuid, channel text, scope text, list_id uuid, subjects text[], contact_id uuid,
         reason text, door text, received_at timestamptz, recorded_at timestamptz, released boolean, later boolean)
 ), waiting AS (
     INSERT INTO awaiting (account_id, number, recorded_at)
     SELECT $1, head.last - $2 + n, recorded_at FROM batch, head WHERE NOT released
 ), woken AS (
-    SELECT pg_notify($5, '') FROM head
+    SELECT pg_notify($4, '') FROM head
 )
 INSERT INTO feed (account_id, position, number, suppression_id, channel, scope, list_id, subjects, contact_id, reason,
                   door, released, later, received_at, recorded_at)
-SELECT $1, $3 - $2 + n, head.last - $2 + n, suppression_id, channel, scope, list_id,
+SELECT $1, head.position - $2 + n, head.last - $2 + n, suppression_id, channel, scope, list_id,
        ARRAY(SELECT decode(s, 'hex') FROM unnest(batch.subjects) AS s), contact_id, reason, door, released, later,
        received_at, recorded_at
   FROM batch, head, woken ORDER BY n
@@ -83,9 +84,8 @@ async def number(tx: Transaction, lines: Sequence[Line]) -> list[int]:
     if not lines:
         return []
     count = len(lines)
-    position = await tx.driver.fetchval(_HEAD_OF_ACCOUNT, tx.account_id, count)
     rows = json.dumps([_row(n, line) for n, line in enumerate(lines, 1)])
-    numbered = await tx.driver.fetch(_NUMBER, tx.account_id, count, position, rows, WAKE_CHANNEL)
+    numbered = await tx.driver.fetch(_NUMBER, tx.account_id, count, rows, WAKE_CHANNEL)
     return sorted(row["number"] for row in numbered)
 
 

@@ -20,18 +20,17 @@ _LOCK = """
 SELECT pg_advisory_xact_lock(hashtext($1), b)
   FROM (SELECT DISTINCT hashtext(encode(s, 'hex')) & 255 AS b FROM unnest($2::bytea[]) AS u(s) ORDER BY 1) AS buckets
 """
-_IN_FORCE = """
-SELECT s.subject, s.channel, s.scope, s.list_id, s.kind, s.suppression_id
-  FROM standing s JOIN ledger l ON l.account_id = s.account_id AND l.id = s.suppression_id
- WHERE s.account_id = $1 AND s.subject = ANY($2::bytea[])
- ORDER BY l.recorded_at DESC, l.id DESC
+# The places where the keys stand, the earliest entry of each last; and, after them, which ids were heard before.
+_STANDING = """
+(SELECT s.subject, s.channel, s.scope, s.list_id, s.kind, s.suppression_id, NULL::uuid AS heard
+   FROM standing s JOIN ledger l ON l.account_id = s.account_id AND l.id = s.suppression_id
+  WHERE s.account_id = $1 AND s.subject = ANY($2::bytea[])
+  ORDER BY l.recorded_at DESC, l.id DESC)
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, id, id FROM ledger WHERE account_id = $1 AND id = ANY($3::uuid[])
+UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, suppression_id, id FROM repeats WHERE account_id = $1 AND id = ANY($3::uuid[])
 """
 OF_ENTRY = """
 SELECT subject, channel, scope, list_id, kind FROM standing WHERE account_id = $1 AND suppression_id = $2
-"""
-_RECORDED = """
-SELECT id, id AS entry FROM ledger WHERE account_id = $1 AND id = ANY($2::uuid[])
-UNION ALL SELECT id, suppression_id FROM repeats WHERE account_id = $1 AND id = ANY($2::uuid[])
 """
 _APPEND = """
 WITH batch AS MATERIALIZED (
@@ -87,22 +86,20 @@ async def lock_subjects(tx: Transaction, subjects: Iterable[bytes]) -> None:
     await tx.driver.execute(_LOCK, str(tx.account_id), sorted(set(subjects)))
 
 
-async def in_force(tx: Transaction, subjects: Iterable[bytes]) -> dict[Place, UUID]:
-    """Identity of each place where one of these keys stands -> its earliest entry."""
-    rows = await tx.driver.fetch(_IN_FORCE, tx.account_id, list(set(subjects)))
-    return {place_of(row).identity(): row["suppression_id"] for row in rows}
+async def standing(
+    tx: Transaction, subjects: Iterable[bytes], ids: Sequence[UUID]
+) -> tuple[dict[Place, UUID], dict[UUID, UUID]]:
+    """Identity of each place where one of these keys stands -> its earliest entry; and of these ids, those heard
+    before -> the entry they are in."""
+    rows = await tx.driver.fetch(_STANDING, tx.account_id, list(set(subjects)), list(ids))
+    places = {place_of(row).identity(): row["suppression_id"] for row in rows if row["heard"] is None}
+    return places, {row["heard"]: row["suppression_id"] for row in rows if row["heard"] is not None}
 
 
 async def of_entry(tx: Transaction, entry: UUID) -> frozenset[Place]:
     """The identities of the places where this entry stands."""
     rows = await tx.driver.fetch(OF_ENTRY, tx.account_id, entry)
     return frozenset(place_of(row).identity() for row in rows)
-
-
-async def recorded(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Of these ids, those heard before -> the entry they are in."""
-    rows = await tx.driver.fetch(_RECORDED, tx.account_id, list(ids))
-    return {row["id"]: row["entry"] for row in rows}
 
 
 async def append(tx: Transaction, new: Sequence[New]) -> dict[UUID, datetime]:
