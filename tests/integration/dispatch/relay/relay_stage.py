@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -75,7 +77,7 @@ class Stage:
         async with self.db.platform() as tx:
             await tx.driver.execute("UPDATE feed_position SET confirmed_at = clock_timestamp() + interval '1 hour'")
 
-    async def list(self, caps: dict[str, Any] | None = None) -> UUID:
+    async def open_list(self, caps: dict[str, Any] | None = None) -> UUID:
         list_id = new_id()
         async with self.db.platform() as tx:
             await tx.driver.execute(
@@ -161,6 +163,13 @@ class Stage:
             plan=plan or RetryPlan(requeue=timedelta(milliseconds=50)),
         )
         return Relay(self.db, SystemClock(), KEYS, SEAL, settings, Metrics())
+
+
+async def until(question: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    """Waits for a condition, not for time."""
+    async with asyncio.timeout(seconds):
+        while not await question():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 def contacts(count: int) -> list[UUID]:

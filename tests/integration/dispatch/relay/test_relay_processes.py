@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.dispatch.actions.sweep_leases import LeaseSweeper
-from relay_stage import Stage, contacts
+from relay_stage import Stage, contacts, until
 from scripted_server import ScriptedServer, serving
 
 HERE = Path(__file__).parent
@@ -37,9 +37,10 @@ async def relay_process(stage: Stage, port: int) -> AsyncIterator[asyncio.subpro
 
 
 async def until_seen(server: ScriptedServer, count: int) -> None:
-    async with asyncio.timeout(30):
-        while len(server.seen) < count:
-            await asyncio.sleep(0.02)
+    async def reached() -> bool:
+        return len(server.seen) >= count
+
+    await until(reached)
 
 
 async def swept(stage: Stage) -> float:
@@ -52,12 +53,20 @@ async def swept(stage: Stage) -> float:
     return time.monotonic() - began
 
 
+async def ended(stage: Stage) -> bool:
+    return not (await stage.states()).keys() - {"delivered", "uncertain"}
+
+
+async def has_new_fence(stage: Stage) -> bool:
+    return bool(await stage.rows("SELECT FROM relays WHERE fence > 1"))
+
+
 def addresses(server: ScriptedServer) -> list[str]:
     return [seen.rcpt.split("<")[1].split(">")[0] for seen in server.seen]
 
 
 async def in_line(stage: Stage, people: int) -> None:
-    in_list = await stage.list()
+    in_list = await stage.open_list()
     mailing = await stage.mailing(in_list)
     await stage.messages(mailing, in_list, contacts(people))
 
@@ -73,9 +82,7 @@ async def test_a_killed_relay_leaves_no_more_uncertain_than_it_had_connections(s
         found = await stage.states()
         assert found.get("uncertain", 0) <= CONNECTIONS
         async with relay_process(stage, server.port) as process:
-            async with asyncio.timeout(60):
-                while (await stage.states()).keys() - {"delivered", "uncertain"}:
-                    await asyncio.sleep(0.2)
+            await until(lambda: ended(stage), 60)
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 20) == 0
         got = addresses(server)
@@ -98,9 +105,7 @@ async def test_a_relay_stopped_past_its_lease_sends_nothing_that_was_not_in_flig
         assert len(named) <= CONNECTIONS
         before = set(addresses(server))
         process.send_signal(signal.SIGCONT)
-        async with asyncio.timeout(30):
-            while not await stage.rows("SELECT FROM relays WHERE fence > 1"):
-                await asyncio.sleep(0.1)
+        await until(lambda: has_new_fence(stage))
         await asyncio.sleep(1.0)
         got = addresses(server)
         assert set(got) - before <= named

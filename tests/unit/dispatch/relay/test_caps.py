@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from mailmaker.common.contracts.contacts import ChannelCap
 from mailmaker.dispatch.domain.caps import KEPT, allowance, channel_cap, refusal, windows_at
 

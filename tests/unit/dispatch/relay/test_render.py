@@ -13,22 +13,25 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_sign import SIGNER, verifies
-
 from mailmaker.common.mail.tokens import LENGTH, Purpose, Token, TokenKeys
 from mailmaker.dispatch.domain.headers import UnsafeHeader, mailbox, phrase, unstructured
 from mailmaker.dispatch.render.mail import CompiledMail, Copy, Doors, Unsigned, written
 from mailmaker.dispatch.render.quoted import encoded
 from mailmaker.dispatch.render.text import Kind, TemplateFault, Text
+from test_sign import SIGNER, verifies
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 KEYS = TokenKeys({1: b"k" * 32})
 DOORS = Doors("https://m.demo.test", "mail.demo.test")
 CONTACT, LIST = uuid4(), uuid4()
-HTML = "<p>Gentile {{ name | default: \"cliente\" }}</p><p>{{city}} {{ name | escape }}</p><a href=\"{{ unsubscribe_url }}\">no</a>"
+HTML = (
+    "<p>Gentile {{ name | default: \"cliente\" }}</p><p>{{city}} {{ name | escape }}</p>"
+    "<a href=\"{{ unsubscribe_url }}\">no</a>"
+)
+BODY = "Ciao {{ name }}\n{{ unsubscribe_url }}"
 
 
-def compiled(html: str = HTML, subject: str = "Ciao {{ name }}", body: str = "Ciao {{ name }}\n{{ unsubscribe_url }}") -> CompiledMail:
+def compiled(html: str = HTML, subject: str = "Ciao {{ name }}", body: str = BODY) -> CompiledMail:
     copy = Copy(7, 12, uuid4(), uuid4(), subject, html, body, "Società Demo", "news@demo.test", "re@demo.test")
     return CompiledMail(copy, DOORS, KEYS)
 
@@ -64,7 +67,8 @@ def test_the_fast_path_writes_what_liquid_writes(source: str, kind: Kind, a: Any
 
 
 @pytest.mark.parametrize("source", [
-    "{% if a %}{{ a }}{% endif %}", "{{ a | upcase }}", "{{- a -}}", "{{ a.b }}", "{{ true }}", "{% raw %}{{ a }}{% endraw %}",
+    "{% if a %}{{ a }}{% endif %}", "{{ a | upcase }}", "{{- a -}}", "{{ a.b }}", "{{ true }}",
+    "{% raw %}{{ a }}{% endraw %}",
 ])
 def test_what_is_more_than_a_field_goes_to_the_engine(source: str) -> None:
     assert Text(source, "html").pieces is None

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mailmaker.dispatch.domain.last_look import LEASE_LOST, NO_WATERMARK, NOT_RUNNING, Refusal, look
 from mailmaker.dispatch.domain.leases import LEASE_SECONDS, Lease
 from mailmaker.dispatch.domain.retry import RetryPlan, next_try, requeue_at

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 LENGTH = 56
@@ -35,6 +36,17 @@ class Token:
     contact_id: UUID
 
 
+class Minted(NamedTuple):
+    """The tokens of one mail, by purpose."""
+
+    unsubscribe: str
+    mail_unsubscribe: str
+    bounce: str
+    message_id: str
+    cfbl: str
+    x_header: str
+
+
 class TokenKeys:
     """The keyring: mints with the newest key, reads with every key, for ever (a "no" never expires)."""
 
@@ -47,6 +59,7 @@ class TokenKeys:
             for purpose in Purpose
         }
         self._newest = max(masters)
+        self._newest_keys = [self._keys[self._newest, Purpose(name.replace("_", "-"))] for name in Minted._fields]
 
     @classmethod
     def from_setting(cls, text: str) -> TokenKeys:
@@ -63,16 +76,13 @@ class TokenKeys:
         mac = hmac.digest(self._keys[self._newest, purpose], payload, hashlib.sha256)[:_MAC]
         return base64.b32encode(payload + mac).decode().lower()
 
-    def mint_all(self, token: Token) -> dict[Purpose, str]:
+    def mint_all(self, token: Token) -> Minted:
         """One token of each purpose: for a mail, which carries them all. Encodes their common part once."""
         payload = self._payload(self._newest, token)
-        keys = self._keys
-        macs = b"".join(
-            [hmac.digest(keys[self._newest, purpose], payload, "sha256")[:_MAC] for purpose in Purpose]
-        )
+        macs = b"".join([hmac.digest(key, payload, "sha256")[:_MAC] for key in self._newest_keys])
         head = base64.b32encode(payload).decode().lower()
         tails = base64.b32encode(macs).decode().lower()
-        return {purpose: head + tails[at * 16 : at * 16 + 16] for at, purpose in enumerate(Purpose)}
+        return Minted(*[head + tails[at : at + 16] for at in range(0, len(tails), 16)])
 
     def read(self, purpose: Purpose, text: str) -> Token | None:
         """The token, or None for anything we did not mint for this purpose. Any case is read."""

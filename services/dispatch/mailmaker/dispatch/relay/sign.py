@@ -90,25 +90,24 @@ def canonical_headers(headers: Sequence[tuple[bytes, bytes]], names: Sequence[by
 
 def relaxed_body(body: bytes) -> bytes:
     """RFC 6376 section 3.4.4: runs of blanks are one, none ends a line, no empty line ends the body."""
-    if b"  " in body or b"\t" in body or b" \r\n" in body or body.endswith(b" "):
+    if not body.endswith(b"\r\n"):
+        # SMTP ends a message's last line before its dot.
+        body += b"\r\n"
+    if b"  " in body or b"\t" in body or b" \r\n" in body:
         body = _WSP.sub(b" ", body).replace(b" \r\n", b"\r\n")
-        if body.endswith(b" "):
-            body = body[:-1]
     if body.endswith(b"\r\n\r\n") or body == b"\r\n":
         while body.endswith(b"\r\n"):
             body = body[:-2]
-    if body and not body.endswith(b"\r\n"):
-        body += b"\r\n"
+        body = body and body + b"\r\n"
     return body
 
 
 def _relaxed_value(value: bytes) -> bytes:
-    """Unfolded, runs of blanks one, none around. Looking first is cheaper than replacing: most values are plain."""
-    if b"\n" in value:
-        value = value.replace(b"\r\n ", b" ")
-    if b"  " in value or b"\t" in value or b"\r" in value or b"\n" in value:
-        value = _FOLDS.sub(b" ", value)
-    return value.strip(b" ")
+    """Unfolded, runs of blanks one, none around."""
+    if b"\v" in value or b"\f" in value:
+        # No blanks to DKIM, though bytes.split takes them for some.
+        return _FOLDS.sub(b" ", value).strip(b" ")
+    return b" ".join(value.split())
 
 
 def _folded(names: Sequence[bytes]) -> bytes:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from mailmaker.common.mail.tokens import Purpose, Token, TokenKeys
+from mailmaker.common.mail.tokens import Token, TokenKeys
 from mailmaker.common.mail.verp import bounce_address, unsubscribe_address
 from mailmaker.dispatch.domain import headers
 from mailmaker.dispatch.domain.headers import UnsafeHeader
@@ -78,26 +78,26 @@ class CompiledMail:
         """The mail to one recipient. Raises TemplateFault, for values that cannot stand where the template puts them."""
         copy = self._copy
         tokens = self._keys.mint_all(Token(copy.account_number, copy.mailing_number, contact_id))
-        page = f"{self._doors.base_url}/u/{tokens[Purpose.UNSUBSCRIBE]}"
+        page = f"{self._doors.base_url}/u/{tokens.unsubscribe}"
         known = {**values, "unsubscribe_url": page}
         try:
             subject = headers.unstructured(self._subject.render(known), used=9)
             to = headers.safe(address).encode("ascii")
         except (UnsafeHeader, UnicodeEncodeError) as wrong:
             raise TemplateFault("a value cannot stand in a header") from wrong
-        mailto = unsubscribe_address(tokens[Purpose.MAIL_UNSUBSCRIBE], self._doors.mail_domain)
+        mailto = unsubscribe_address(tokens.mail_unsubscribe, self._doors.mail_domain)
         own = [
             (b"To", to),
             (b"Subject", subject),
             (b"Date", _date(at)),
-            (b"Message-ID", b"<" + tokens[Purpose.MESSAGE_ID].encode() + b"@" + self._id_domain + b">"),
+            (b"Message-ID", b"<" + tokens.message_id.encode() + b"@" + self._id_domain + b">"),
             (b"List-Unsubscribe", f"<{page}>,\r\n <mailto:{mailto}>".encode("ascii")),
-            (b"CFBL-Feedback-ID", tokens[Purpose.CFBL].encode()),
-            (X_TOKEN, tokens[Purpose.X_HEADER].encode()),
+            (b"CFBL-Feedback-ID", tokens.cfbl.encode()),
+            (X_TOKEN, tokens.x_header.encode()),
         ]
         of_list = self._of_list.get(list_id) or self._list_headers(list_id)
         return Unsigned(
-            self._fixed + own + of_list, self._body(known), bounce_address(tokens[Purpose.BOUNCE], self._doors.mail_domain)
+            self._fixed + own + of_list, self._body(known), bounce_address(tokens.bounce, self._doors.mail_domain)
         )
 
     def _body(self, values: Mapping[str, Any]) -> bytes:
