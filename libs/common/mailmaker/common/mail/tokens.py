@@ -59,7 +59,9 @@ class TokenKeys:
             for purpose in Purpose
         }
         self._newest = max(masters)
-        self._newest_keys = [self._keys[self._newest, Purpose(name.replace("_", "-"))] for name in Minted._fields]
+        self._newest_keys = [
+            self._keys[self._newest, Purpose(name.replace("_", "-"))] for name in Minted._fields
+        ]
 
     @classmethod
     def from_setting(cls, text: str) -> TokenKeys:

@@ -31,16 +31,24 @@ async def add_domain(
     domain_id = new_id()
     private, public = await asyncio.to_thread(new_key)
     domain = Domain(
-        account_id=call.account_id, id=domain_id, name=canonical, verified=False,
-        selector=f"mm{domain_id.hex[-8:]}", public_key=public, found=None, created_at=now,
+        account_id=call.account_id,
+        id=domain_id,
+        name=canonical,
+        verified=False,
+        selector=f"mm{domain_id.hex[-8:]}",
+        public_key=public,
+        found=None,
+        created_at=now,
     )
     async with db.write(call, "domain.added") as tx:
         if (first := tx.replayed(DomainView)) is not None:
             return first
         tx.subject(domain_id)
         if not await domains.add(tx, domain, seal.close(private, call.account_id, domain_id)):
-            raise Exists("this account has the domain already", faults=[
-                Fault("/name", "exists", "use the one you have; GET /v1/domains lists it")])
+            raise Exists(
+                "this account has the domain already",
+                faults=[Fault("/name", "exists", "use the one you have; GET /v1/domains lists it")],
+            )
         return await tx.keep(domain_view(domain, mail_domain))
 
 
@@ -49,7 +57,9 @@ def canonical_domain(name: str) -> str:
     try:
         return canonical_address("postmaster@" + name.strip().rstrip(".")).rpartition("@")[2]
     except InvalidAddress as wrong:
-        raise Invalid("the domain is not valid", faults=[Fault("/name", "domain.invalid", wrong.detail)]) from wrong
+        raise Invalid(
+            "the domain is not valid", faults=[Fault("/name", "domain.invalid", wrong.detail)]
+        ) from wrong
 
 
 def new_key() -> tuple[bytes, str]:

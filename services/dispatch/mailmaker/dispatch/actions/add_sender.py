@@ -23,8 +23,10 @@ async def add_sender(
 ) -> SenderView:
     """Adds a sender. Raises Invalid for an address, or when its domain is not a verified one of the account."""
     if _CONTROL.search(name):
-        raise Invalid("the name is not valid", faults=[
-            Fault("/name", "sender.name", "control characters would break the From header")])
+        raise Invalid(
+            "the name is not valid",
+            faults=[Fault("/name", "sender.name", "control characters would break the From header")],
+        )
     address = _canonical(email, "/email")
     answers = None if reply_to is None else _canonical(reply_to, "/reply_to")
     async with db.write(call, "sender.added") as tx:
@@ -33,16 +35,32 @@ async def add_sender(
         domain = await domains.named(tx, call.account_id, address.rpartition("@")[2])
         if domain is None or not domain.verified:
             why = "this account has no such domain" if domain is None else "the domain is not verified yet"
-            raise Invalid("the sender's domain is not verified", faults=[
-                Fault("/email", "sender.domain", f"{why}: POST /v1/domains, publish its records, then :verify")])
+            raise Invalid(
+                "the sender's domain is not verified",
+                faults=[
+                    Fault(
+                        "/email",
+                        "sender.domain",
+                        f"{why}: POST /v1/domains, publish its records, then :verify",
+                    )
+                ],
+            )
         sender = Sender(
-            account_id=call.account_id, id=new_id(), domain_id=domain.id, domain_verified=True, name=name,
-            email=address, reply_to=answers, created_at=now,
+            account_id=call.account_id,
+            id=new_id(),
+            domain_id=domain.id,
+            domain_verified=True,
+            name=name,
+            email=address,
+            reply_to=answers,
+            created_at=now,
         )
         tx.subject(sender.id)
         if not await domains.add_sender(tx, sender):
-            raise Exists("this account has the sender already", faults=[
-                Fault("/email", "exists", "same address and name; GET /v1/senders lists it")])
+            raise Exists(
+                "this account has the sender already",
+                faults=[Fault("/email", "exists", "same address and name; GET /v1/senders lists it")],
+            )
         return await tx.keep(sender_view(sender))
 
 

@@ -42,14 +42,21 @@ class TemplateWish:
 async def add_template(db: Database, call: Call, wish: TemplateWish, now: datetime) -> TemplateView:
     """Adds a template. Raises Unbuildable naming /subject, /html or /text, NotAvailable for SMS."""
     if wish.channel != "email":
-        raise NotAvailable("SMS templates are not available yet", faults=[
-            Fault("/channel", "not_available", "use email")])
+        raise NotAvailable(
+            "SMS templates are not available yet", faults=[Fault("/channel", "not_available", "use email")]
+        )
     uses = _uses(wish.sources)
     if wish.mail_class == "marketing":
         refuse_without_unsubscribe(uses, wish.html, wish.text)
     template = Template(
-        account_id=call.account_id, id=new_id(), name=wish.name, channel=wish.channel, subject=wish.subject,
-        html=wish.html, body=wish.text, fields=merge_fields(name for part in uses.values() for name in part),
+        account_id=call.account_id,
+        id=new_id(),
+        name=wish.name,
+        channel=wish.channel,
+        subject=wish.subject,
+        html=wish.html,
+        body=wish.text,
+        fields=merge_fields(name for part in uses.values() for name in part),
         created_at=now,
     )
     async with db.write(call, "template.added") as tx:
@@ -85,10 +92,17 @@ def refuse_without_unsubscribe(uses: Mapping[str, frozenset[str]], html: str, te
     """Raises Unbuildable for a marketing text whose reader would find no link to leave."""
     lacking = parts_without_unsubscribe(uses, {"html": html, "text": text})
     if lacking:
-        raise Unbuildable("marketing mail needs an unsubscribe link", faults=[
-            Fault(f"/{part}", "template.no_unsubscribe", "put {{ unsubscribe_url }} where the reader sees it")
-            for part in lacking
-        ])
+        raise Unbuildable(
+            "marketing mail needs an unsubscribe link",
+            faults=[
+                Fault(
+                    f"/{part}",
+                    "template.no_unsubscribe",
+                    "put {{ unsubscribe_url }} where the reader sees it",
+                )
+                for part in lacking
+            ],
+        )
 
 
 def uses_of(template: Template) -> dict[str, frozenset[str]]:

@@ -112,7 +112,9 @@ class FeedApplier:
         self._applied.inc(len(items))
         return self._position
 
-    async def _enforce(self, tx: Transaction, items: Sequence[FeedItem], stopped: Named, in_flight: Named) -> None:
+    async def _enforce(
+        self, tx: Transaction, items: Sequence[FeedItem], stopped: Named, in_flight: Named
+    ) -> None:
         """Writes "enforced" of each "no": handed to the ledger, told on the bus."""
         # Read after the statements above, never the transaction's start: nothing may be promised for earlier.
         at = await standing.clock(tx)
@@ -121,14 +123,23 @@ class FeedApplier:
                 continue
             ended, begun = stopped.get(item.number, []), in_flight.get(item.number, [])
             word = Enforcement(
-                number=item.number, account_id=item.account_id, suppression_id=item.suppression_id, enforced_at=at,
-                stopped=tuple(ended), in_flight=tuple(begun),
+                number=item.number,
+                account_id=item.account_id,
+                suppression_id=item.suppression_id,
+                enforced_at=at,
+                stopped=tuple(ended),
+                in_flight=tuple(begun),
             )
             tx.hand_over("suppression", ENFORCED, word, account_id=item.account_id)
             tx.stage(
                 SuppressionEnforced(
-                    account_id=item.account_id, occurred_at=at, suppression_id=item.suppression_id, number=item.number,
-                    enforced_at=at, stopped=len(ended), in_flight=tuple(m.message for m in begun),
+                    account_id=item.account_id,
+                    occurred_at=at,
+                    suppression_id=item.suppression_id,
+                    number=item.number,
+                    enforced_at=at,
+                    stopped=len(ended),
+                    in_flight=tuple(m.message for m in begun),
                 )
             )
             self._latency.labels(item.door).observe(max(0.0, (at - item.recorded_at).total_seconds()))
@@ -140,8 +151,12 @@ async def stop_and_name(tx: Transaction, directives: Sequence[Directive], state:
     await give_back(tx, rows)
     stopped: Named = defaultdict(list)
     for row in rows:
-        stopped[row["number"]].append(InFlight(message=row["id"], mailing=row["mailing_id"], channel=row["channel"]))
+        stopped[row["number"]].append(
+            InFlight(message=row["id"], mailing=row["mailing_id"], channel=row["channel"])
+        )
     begun: Named = defaultdict(list)
     for row in await standing.in_flight(tx, directives):
-        begun[row["number"]].append(InFlight(message=row["id"], mailing=row["mailing_id"], channel=row["channel"]))
+        begun[row["number"]].append(
+            InFlight(message=row["id"], mailing=row["mailing_id"], channel=row["channel"])
+        )
     return stopped, begun

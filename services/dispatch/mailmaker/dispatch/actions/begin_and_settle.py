@@ -14,7 +14,13 @@ from mailmaker.dispatch.storage import outcomes
 from mailmaker.dispatch.storage.outcomes import Beginning, Ended
 from mailmaker.dispatch.storage.returns import give_back
 
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+)
 
 
 class BeginAndSettle:
@@ -70,9 +76,7 @@ class BeginAndSettle:
         await life.aclose()
 
 
-async def unclaim(
-    db: Database, messages: Sequence[tuple[Beginning, str, str | None]], fence: int
-) -> int:
+async def unclaim(db: Database, messages: Sequence[tuple[Beginning, str, str | None]], fence: int) -> int:
     """Puts claimed messages that this relay will not begin back in line (or out for good, with a reason)."""
     if not messages:
         return 0
@@ -80,6 +84,3 @@ async def unclaim(
         rows: list[Record] = await outcomes.unclaim(tx.driver, messages, fence)
         await give_back(tx, rows)
     return len(rows)
-
-
-

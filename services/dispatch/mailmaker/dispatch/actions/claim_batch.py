@@ -17,14 +17,21 @@ from mailmaker.dispatch.storage import claims
 EXPIRE_AT_ONCE = 2000
 
 
-async def claim_batch(db: Database, clock: Clock, mailing: RunningMailing, fence: int, limit: int) -> list[Record]:
+async def claim_batch(
+    db: Database, clock: Clock, mailing: RunningMailing, fence: int, limit: int
+) -> list[Record]:
     """Messages of the mailing that this relay may prepare: claimed under its fence, caps reserved.
 
     What was suppressed, capped or held instead has its state, and the capped know which mailings won.
     """
     async with db.platform() as tx:
         wanted = claims.Wanted(
-            mailing.account_id, mailing.id, mailing.number, limit, fence, await _allowances(tx, clock, mailing)
+            mailing.account_id,
+            mailing.id,
+            mailing.number,
+            limit,
+            fence,
+            await _allowances(tx, clock, mailing),
         )
         rows = await claims.claim(tx, wanted)
         refused = [row["id"] for row in rows if row["state"] in ("capped", "held")]
@@ -39,7 +46,9 @@ async def expire_mailing(db: Database, account_id: UUID, mailing_id: UUID) -> in
         return await claims.expire(tx, account_id, mailing_id, EXPIRE_AT_ONCE)
 
 
-async def _allowances(tx: Transaction, clock: Clock, mailing: RunningMailing) -> Sequence[tuple[UUID, Allowance]]:
+async def _allowances(
+    tx: Transaction, clock: Clock, mailing: RunningMailing
+) -> Sequence[tuple[UUID, Allowance]]:
     """Each list's allowance now. Transactional mail is exempt; a list we know nothing of gives nothing."""
     found = []
     now = clock.now()

@@ -75,7 +75,9 @@ class Expander:
             self._db.account(attempt.account_id) as tx,
         ):
             rows = await audience.stage(tx, source)
-            refused = [address for address in await audience.unsure_addresses(tx) if not _is_canonical(address)]
+            refused = [
+                address for address in await audience.unsure_addresses(tx) if not _is_canonical(address)
+            ]
             # From here rows are locked: the stream has ended, so nobody waits for another house.
             current = await mailings.one(tx, mailing.account_id, mailing.id, lock=True)
             if current is None or not await expansions.mine(tx, attempt):
@@ -88,12 +90,16 @@ class Expander:
                     current = await mailings.move(tx, current, "running", now)
                     await tell(tx, current, now)
             await expansions.done(tx, attempt, made)
-        logger("dispatch.actions").info("audience expanded", mailing=str(mailing.id), rows=rows, messages=made)
+        logger("dispatch.actions").info(
+            "audience expanded", mailing=str(mailing.id), rows=rows, messages=made
+        )
 
     async def _give_back(self, attempt: Attempt, wrong: Exception) -> None:
         pause = min(0.5 * 2 ** min(attempt.tries, 8), LONGEST_PAUSE)
         log = logger("dispatch.actions")
-        log.warning("audience not expanded", mailing=str(attempt.mailing_id), tries=attempt.tries, reason=str(wrong))
+        log.warning(
+            "audience not expanded", mailing=str(attempt.mailing_id), tries=attempt.tries, reason=str(wrong)
+        )
         with contextlib.suppress(StorageUnavailable):
             async with self._db.account(attempt.account_id) as tx:
                 await expansions.failed(tx, attempt, type(wrong).__name__, pause)
@@ -116,8 +122,11 @@ class Expander:
 
 def _question(mailing: Mailing) -> dict[str, str | int | float | list[str]]:
     return {
-        "account": str(mailing.account_id), "mailing": str(mailing.id), "channel": mailing.channel,
-        "list": [str(list_id) for list_id in mailing.list_ids], "fields": ",".join(mailing.fields),
+        "account": str(mailing.account_id),
+        "mailing": str(mailing.id),
+        "channel": mailing.channel,
+        "list": [str(list_id) for list_id in mailing.list_ids],
+        "fields": ",".join(mailing.fields),
     }
 
 

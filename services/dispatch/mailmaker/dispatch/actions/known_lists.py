@@ -49,15 +49,27 @@ async def ask_lists(
 
 def _from_event(event: ListChanged) -> MailList:
     return MailList(
-        account_id=event.account_id, list_id=event.list_id, name=event.name, key_kind=event.key_kind,
-        caps=event.caps.model_dump(), timezone=event.timezone, controller=event.controller.model_dump(),
-        closed=event.closed, version=event.version,
+        account_id=event.account_id,
+        list_id=event.list_id,
+        name=event.name,
+        key_kind=event.key_kind,
+        caps=event.caps.model_dump(),
+        timezone=event.timezone,
+        controller=event.controller.model_dump(),
+        closed=event.closed,
+        version=event.version,
     )
 
 
 def _from_row(row: ListRow) -> MailList:
     return MailList(
-        account_id=row.account_id, list_id=row.list_id, name=row.name, key_kind=row.key_kind,
-        caps=row.caps.model_dump(), timezone=row.timezone, controller=row.controller.model_dump(), closed=row.closed,
+        account_id=row.account_id,
+        list_id=row.list_id,
+        name=row.name,
+        key_kind=row.key_kind,
+        caps=row.caps.model_dump(),
+        timezone=row.timezone,
+        controller=row.controller.model_dump(),
+        closed=row.closed,
         version=row.version,
     )

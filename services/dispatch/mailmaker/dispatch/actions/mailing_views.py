@@ -133,10 +133,23 @@ class DecisionView(BaseModel):
 def mailing_view(m: Mailing, counts: Counts) -> MailingView:
     """A mailing with its counts."""
     return MailingView(
-        id=m.id, number=m.number, name=m.name, channel=m.channel, mail_class=m.mail_class, state=m.state,
-        template=m.template_id, sender=m.sender_id, lists=list(m.list_ids), rate=m.rate, schedule=m.schedule,
-        valid_until=m.valid_until, failure=m.failure, created_at=m.created_at, started_at=m.started_at,
-        expanded_at=m.expanded_at, ended_at=m.ended_at,
+        id=m.id,
+        number=m.number,
+        name=m.name,
+        channel=m.channel,
+        mail_class=m.mail_class,
+        state=m.state,
+        template=m.template_id,
+        sender=m.sender_id,
+        lists=list(m.list_ids),
+        rate=m.rate,
+        schedule=m.schedule,
+        valid_until=m.valid_until,
+        failure=m.failure,
+        created_at=m.created_at,
+        started_at=m.started_at,
+        expanded_at=m.expanded_at,
+        ended_at=m.ended_at,
         progress=Progress(done=counts.settled, total=counts.planned),
         counts=CountsView(**counts.as_dict()),
     )
@@ -145,8 +158,18 @@ def mailing_view(m: Mailing, counts: Counts) -> MailingView:
 def message_view(m: Message) -> MessageView:
     """A message as its owner sees it."""
     return MessageView(
-        id=m.id, mailing=m.mailing_id, list=m.list_id, contact=m.contact_id, channel=m.channel, address=m.address,
-        fkey=m.fkey, state=m.state, reason=m.reason, attempts=m.attempts, sent_at=m.begun_at, ended_at=m.ended_at,
+        id=m.id,
+        mailing=m.mailing_id,
+        list=m.list_id,
+        contact=m.contact_id,
+        channel=m.channel,
+        address=m.address,
+        fkey=m.fkey,
+        state=m.state,
+        reason=m.reason,
+        attempts=m.attempts,
+        sent_at=m.begun_at,
+        ended_at=m.ended_at,
     )
 
 
@@ -156,7 +179,20 @@ def decision_view(m: Message, mailings: Mapping[int, UUID]) -> DecisionView:
     winners = tuple(Winner(mailing=mailings.get(number), number=number) for number in m.cap_holders)
     reply = None if m.reply_code is None else ReplyView(code=m.reply_code, text=m.reply_text or "")
     return DecisionView(
-        mailing=m.mailing_id, contact=m.contact_id, message=m.id, list=m.list_id, state=m.state,
-        verdict=decision.verdict, why=decision.why, reason=m.reason, detail=m.detail, won_by=winners, until=decision.until,
-        attempts=m.attempts, sent_at=m.begun_at, ended_at=m.ended_at, source=m.source, reply=reply,
+        mailing=m.mailing_id,
+        contact=m.contact_id,
+        message=m.id,
+        list=m.list_id,
+        state=m.state,
+        verdict=decision.verdict,
+        why=decision.why,
+        reason=m.reason,
+        detail=m.detail,
+        won_by=winners,
+        until=decision.until,
+        attempts=m.attempts,
+        sent_at=m.begun_at,
+        ended_at=m.ended_at,
+        source=m.source,
+        reply=reply,
     )

@@ -37,11 +37,14 @@ async def start_mailing(
         if target != mailing.state:
             found = await _blockers(tx, mailing, now)
             if found:
-                raise NotReady("the mailing cannot start", faults=[
-                    Fault(blocker.pointer, blocker.code, blocker.detail) for blocker in found])
+                raise NotReady(
+                    "the mailing cannot start",
+                    faults=[Fault(blocker.pointer, blocker.code, blocker.detail) for blocker in found],
+                )
             due = mailing.schedule if scheduled and mailing.schedule is not None else now
             mailing = await mailings.move(
-                tx, mailing, target, now, valid_until=mailing.valid_until or due + VALID_FOR)
+                tx, mailing, target, now, valid_until=mailing.valid_until or due + VALID_FOR
+            )
             await expansions.request(tx, call.account_id, mailing.id, due)
             await tell(tx, mailing, now)
         return await tx.keep(await view(tx, mailing))
@@ -58,10 +61,13 @@ async def preflight(
             raise UnknownMailing("there is no such mailing")
         found = await _blockers(tx, mailing, now)
     return PreflightView(
-        ok=not found, blockers=[BlockerView(pointer=b.pointer, code=b.code, detail=b.detail) for b in found])
+        ok=not found, blockers=[BlockerView(pointer=b.pointer, code=b.code, detail=b.detail) for b in found]
+    )
 
 
-async def pause_or_resume(db: Database, call: Call, mailing_id: UUID, verb: Verb, now: datetime) -> MailingView:
+async def pause_or_resume(
+    db: Database, call: Call, mailing_id: UUID, verb: Verb, now: datetime
+) -> MailingView:
     """Pauses or resumes. No claim and no begin that starts after the answer finds it running."""
     async with db.write(call, f"mailing.{verb}") as tx:
         if (first := tx.replayed(MailingView)) is not None:
@@ -96,10 +102,17 @@ async def tell(tx: Transaction, mailing: Mailing, now: datetime) -> None:
     if mailing.state == "draft":
         return
     counts = await count(tx, mailing)
-    tx.stage(MailingChanged(
-        account_id=mailing.account_id, occurred_at=now, mailing_id=mailing.id, number=mailing.number,
-        state=mailing.state, counts=counts.as_dict(), version=mailing.version,
-    ))
+    tx.stage(
+        MailingChanged(
+            account_id=mailing.account_id,
+            occurred_at=now,
+            mailing_id=mailing.id,
+            number=mailing.number,
+            state=mailing.state,
+            counts=counts.as_dict(),
+            version=mailing.version,
+        )
+    )
 
 
 async def view(tx: Transaction, mailing: Mailing) -> MailingView:

@@ -43,27 +43,52 @@ async def open_mailing(
 ) -> MailingView:
     """Makes a draft. Raises Invalid naming every field that is wrong: /lists/0, /template, /sender."""
     if wish.channel != "email":
-        raise NotAvailable("SMS mailings are not available yet", faults=[Fault("/channel", "not_available", "use email")])
+        raise NotAvailable(
+            "SMS mailings are not available yet", faults=[Fault("/channel", "not_available", "use email")]
+        )
     await _check_lists(db, contacts, call, wish.lists)
     async with db.write(call, "mailing.made") as tx:
         if (first := tx.replayed(MailingView)) is not None:
             return first
         template, sender = await _text_and_sender(tx, call, wish)
         mailing = Mailing(
-            account_id=call.account_id, account_number=call.account_number, id=new_id(),
-            number=await mailings.next_number(tx, call.account_id), name=wish.name, channel=wish.channel,
-            mail_class=wish.mail_class, state="draft", template_id=template.id, sender_id=sender.id,
-            domain_id=sender.domain_id, list_ids=wish.lists, subject=template.subject, html=template.html,
-            body=template.body, fields=template.fields, from_name=sender.name, from_email=sender.email,
-            reply_to=sender.reply_to, rate=wish.rate, schedule=wish.schedule, valid_until=wish.valid_until,
-            failure=None, created_at=now, started_at=None, expanded_at=None, ended_at=None, version=1,
+            account_id=call.account_id,
+            account_number=call.account_number,
+            id=new_id(),
+            number=await mailings.next_number(tx, call.account_id),
+            name=wish.name,
+            channel=wish.channel,
+            mail_class=wish.mail_class,
+            state="draft",
+            template_id=template.id,
+            sender_id=sender.id,
+            domain_id=sender.domain_id,
+            list_ids=wish.lists,
+            subject=template.subject,
+            html=template.html,
+            body=template.body,
+            fields=template.fields,
+            from_name=sender.name,
+            from_email=sender.email,
+            reply_to=sender.reply_to,
+            rate=wish.rate,
+            schedule=wish.schedule,
+            valid_until=wish.valid_until,
+            failure=None,
+            created_at=now,
+            started_at=None,
+            expanded_at=None,
+            ended_at=None,
+            version=1,
         )
         tx.subject(mailing.id)
         await mailings.add(tx, mailing)
         return await tx.keep(mailing_view(mailing, Counts()))
 
 
-async def _check_lists(db: Database, contacts: InternalClient, call: Call, list_ids: tuple[UUID, ...]) -> None:
+async def _check_lists(
+    db: Database, contacts: InternalClient, call: Call, list_ids: tuple[UUID, ...]
+) -> None:
     for list_id in list_ids:
         check_list(call, list_id)
     known = await ask_lists(db, contacts, call.account_id, list_ids, fresh=False)

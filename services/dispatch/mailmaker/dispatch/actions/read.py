@@ -36,7 +36,9 @@ T = TypeVar("T")
 V = TypeVar("V")
 
 
-async def domain_page(db: Database, account_id: UUID, limit: int, cursor: str | None, mail_domain: str) -> Page[DomainView]:
+async def domain_page(
+    db: Database, account_id: UUID, limit: int, cursor: str | None, mail_domain: str
+) -> Page[DomainView]:
     """The account's domains."""
     async with db.account(account_id) as tx:
         found = await domains.page(tx, account_id, _after(cursor), limit)
@@ -102,7 +104,12 @@ async def message_page(
 
 
 async def decision_page(
-    db: Database, account_id: UUID, mailing_id: UUID | None, contact_id: UUID | None, limit: int, cursor: str | None
+    db: Database,
+    account_id: UUID,
+    mailing_id: UUID | None,
+    contact_id: UUID | None,
+    limit: int,
+    cursor: str | None,
 ) -> Page[DecisionView]:
     """Why, or why not: of one mailing, of one contact, or of both together."""
     if mailing_id is not None and contact_id is not None:
@@ -116,7 +123,9 @@ async def decision_page(
         end = _end(found, limit, lambda m: (m.state, str(m.id)))
         return Page(items=await _explained(db, account_id, found), next=end)
     if contact_id is None:
-        raise Invalid("say whose decisions", faults=[Fault("/mailing", "missing", "give mailing, contact, or both")])
+        raise Invalid(
+            "say whose decisions", faults=[Fault("/mailing", "missing", "give mailing, contact, or both")]
+        )
     async with db.account(account_id) as tx:
         found = await messages.of_contact(tx, account_id, contact_id, _after(cursor), limit)
     end = _end(found, limit, lambda m: str(m.mailing_id))
@@ -137,16 +146,24 @@ async def _messages(
     db: Database, account_id: UUID, mailing_id: UUID, state: str | None, limit: int, cursor: str | None
 ) -> list[Message]:
     if state is not None and state not in (*STATES, "waiting"):
-        raise Invalid("there is no such state", faults=[
-            Fault("/state", "state.unknown", f"one of {', '.join((*STATES, 'waiting'))}")])
-    states = [state] if state not in (None, "waiting") and state is not None else sorted(WAITING if state else STATES)
+        raise Invalid(
+            "there is no such state",
+            faults=[Fault("/state", "state.unknown", f"one of {', '.join((*STATES, 'waiting'))}")],
+        )
+    states = (
+        [state]
+        if state not in (None, "waiting") and state is not None
+        else sorted(WAITING if state else STATES)
+    )
     async with db.account(account_id) as tx:
         if await mailings.one(tx, account_id, mailing_id) is None:
             raise UnknownMailing("there is no such mailing")
         return await messages.of_mailing(tx, account_id, mailing_id, states, _after_state(cursor), limit)
 
 
-def _page(found: list[T], limit: int, show: Callable[[T], V], place: Callable[[T], str | tuple[str, ...]]) -> Page[V]:
+def _page(
+    found: list[T], limit: int, show: Callable[[T], V], place: Callable[[T], str | tuple[str, ...]]
+) -> Page[V]:
     """The page of what was found."""
     return Page(items=[show(one) for one in found], next=_end(found, limit, place))
 
@@ -174,5 +191,7 @@ def _uuid(place: tuple[str | int, ...], at: int) -> UUID:
     try:
         return UUID(str(place[at]))
     except (ValueError, IndexError) as wrong:
-        raise Invalid("the cursor is not one of ours", faults=[
-            Fault("/cursor", "cursor.unknown", "begin without a cursor")]) from wrong
+        raise Invalid(
+            "the cursor is not one of ours",
+            faults=[Fault("/cursor", "cursor.unknown", "begin without a cursor")],
+        ) from wrong

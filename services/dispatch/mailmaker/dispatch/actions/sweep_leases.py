@@ -28,7 +28,9 @@ class LeaseSweeper:
 
     def __init__(self, db: Database, metrics: Metrics) -> None:
         self._db = db
-        self._swept = metrics.counter("mailmaker_relay_orphans", "Messages taken back from dead relays.", ("state",))
+        self._swept = metrics.counter(
+            "mailmaker_relay_orphans", "Messages taken back from dead relays.", ("state",)
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         log = logger("dispatch.actions")
@@ -69,7 +71,9 @@ def _told(rows: Sequence[Record]) -> list[OutcomesRecorded]:
             outcomes = tuple(_outcome(row) for row in some[at : at + CHUNK])
             events.append(
                 OutcomesRecorded(
-                    account_id=account_id, occurred_at=outcomes[0].at, channel="sms" if channel == "sms" else "email",
+                    account_id=account_id,
+                    occurred_at=outcomes[0].at,
+                    channel="sms" if channel == "sms" else "email",
                     outcomes=outcomes,
                 )
             )
@@ -78,6 +82,10 @@ def _told(rows: Sequence[Record]) -> list[OutcomesRecorded]:
 
 def _outcome(row: Record) -> Outcome:
     return Outcome(
-        message_id=row["id"], mailing_id=row["mailing_id"], contact_id=row["contact_id"],
-        address_key=bytes(row["address_key"]).hex(), state=row["state"], at=row["ended_at"],
+        message_id=row["id"],
+        mailing_id=row["mailing_id"],
+        contact_id=row["contact_id"],
+        address_key=bytes(row["address_key"]).hex(),
+        state=row["state"],
+        at=row["ended_at"],
     )

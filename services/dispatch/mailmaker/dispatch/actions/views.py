@@ -83,27 +83,50 @@ def domain_view(domain: Domain, mail_domain: str) -> DomainView:
     """A domain with the records to publish."""
     records = records_of(domain.name, domain.selector, domain.public_key, mail_domain)
     return DomainView(
-        id=domain.id, name=domain.name, state="verified" if domain.verified else "pending", selector=domain.selector,
+        id=domain.id,
+        name=domain.name,
+        state="verified" if domain.verified else "pending",
+        selector=domain.selector,
         records=[
-            RecordView(type=r.type, name=r.name, value=r.value, quoted=quoted_chunks(r.value), needed=r.needed, why=r.why)
+            RecordView(
+                type=r.type,
+                name=r.name,
+                value=r.value,
+                quoted=quoted_chunks(r.value),
+                needed=r.needed,
+                why=r.why,
+            )
             for r in records
         ],
         found=None if domain.found is None else [FindingView.model_validate(found) for found in domain.found],
-        created_at=domain.created_at, checked_at=domain.checked_at, verified_at=domain.verified_at,
+        created_at=domain.created_at,
+        checked_at=domain.checked_at,
+        verified_at=domain.verified_at,
     )
 
 
 def sender_view(sender: Sender) -> SenderView:
     """A sender as clients see it."""
     return SenderView(
-        id=sender.id, name=sender.name, email=sender.email, reply_to=sender.reply_to, domain=sender.domain_id,
-        ready=sender.domain_verified, created_at=sender.created_at,
+        id=sender.id,
+        name=sender.name,
+        email=sender.email,
+        reply_to=sender.reply_to,
+        domain=sender.domain_id,
+        ready=sender.domain_verified,
+        created_at=sender.created_at,
     )
 
 
 def template_view(template: Template) -> TemplateView:
     """A template as its author wrote it."""
     return TemplateView(
-        id=template.id, name=template.name, channel=template.channel, subject=template.subject, html=template.html,
-        text=template.body, fields=list(template.fields), created_at=template.created_at,
+        id=template.id,
+        name=template.name,
+        channel=template.channel,
+        subject=template.subject,
+        html=template.html,
+        text=template.body,
+        fields=list(template.fields),
+        created_at=template.created_at,
     )

@@ -38,8 +38,14 @@ async def glance(db: Database, feed: int, contacts: int) -> Glance:
         mailings = await running.running(tx)
     found = [
         RunningMailing(
-            account_id=row["account_id"], id=row["id"], number=row["number"], channel=row["channel"],
-            mail_class=row["class"], list_ids=tuple(row["list_ids"]), valid_until=row["valid_until"], due=row["due"],
+            account_id=row["account_id"],
+            id=row["id"],
+            number=row["number"],
+            channel=row["channel"],
+            mail_class=row["class"],
+            list_ids=tuple(row["list_ids"]),
+            valid_until=row["valid_until"],
+            due=row["due"],
             over=row["over"],
         )
         for row in mailings

@@ -46,4 +46,3 @@ MayReadTemplates = Annotated[Call, may("templates:read")]
 MayWriteTemplates = Annotated[Call, may("templates:write")]
 MayReadMailings = Annotated[Call, may("mailings:read")]
 MayWriteMailings = Annotated[Call, may("mailings:write")]
-

@@ -67,8 +67,12 @@ async def cancel(desk: Here, call: MayWriteMailings, mailing_id: UUID) -> Mailin
 
 @router.get("/v1/mailings/{mailing_id}/messages")
 async def get_messages(
-    desk: Here, call: MayReadMailings, mailing_id: UUID,
-    state: Annotated[str | None, Query(max_length=20)] = None, limit: Limit = 100, cursor: Cursor = None,
+    desk: Here,
+    call: MayReadMailings,
+    mailing_id: UUID,
+    state: Annotated[str | None, Query(max_length=20)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Page[MessageView]:
     """Whom the mailing is for, by state."""
     return await read.message_page(desk.db, call.account_id, mailing_id, state, limit, cursor)
@@ -76,7 +80,11 @@ async def get_messages(
 
 @router.get("/v1/decisions")
 async def get_decisions(
-    desk: Here, call: MayReadMailings, mailing: UUID | None = None, contact: UUID | None = None, limit: Limit = 100,
+    desk: Here,
+    call: MayReadMailings,
+    mailing: UUID | None = None,
+    contact: UUID | None = None,
+    limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[DecisionView]:
     """Who got it and why, or why not and until when: of a mailing, of a contact, or of both together."""

@@ -47,7 +47,11 @@ class TemplateIn(_In):
 
     def wish(self) -> TemplateWish:
         return TemplateWish(
-            name=self.name, channel=self.channel, subject=self.subject, html=self.html, text=self.text,
+            name=self.name,
+            channel=self.channel,
+            subject=self.subject,
+            html=self.html,
+            text=self.text,
             mail_class=self.mail_class,
         )
 
@@ -74,6 +78,13 @@ class MailingIn(_In):
     def wish(self) -> MailingWish:
         schedule: datetime | None = self.schedule
         return MailingWish(
-            name=self.name, channel=self.channel, template=self.template, sender=self.sender, lists=tuple(self.lists),
-            mail_class=self.mail_class, schedule=schedule, rate=self.rate, valid_until=self.valid_until,
+            name=self.name,
+            channel=self.channel,
+            template=self.template,
+            sender=self.sender,
+            lists=tuple(self.lists),
+            mail_class=self.mail_class,
+            schedule=schedule,
+            rate=self.rate,
+            valid_until=self.valid_until,
         )

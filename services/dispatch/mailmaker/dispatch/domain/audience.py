@@ -14,6 +14,10 @@ def merge_fields(variables: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({name for name in variables if name not in OWN_NAMES}))
 
 
-def parts_without_unsubscribe(uses: Mapping[str, Iterable[str]], sources: Mapping[str, str]) -> tuple[str, ...]:
+def parts_without_unsubscribe(
+    uses: Mapping[str, Iterable[str]], sources: Mapping[str, str]
+) -> tuple[str, ...]:
     """The written body parts (html, text) that lack the unsubscribe link: marketing mail may not be sent so."""
-    return tuple(part for part, source in sources.items() if source.strip() and UNSUBSCRIBE not in set(uses[part]))
+    return tuple(
+        part for part, source in sources.items() if source.strip() and UNSUBSCRIBE not in set(uses[part])
+    )

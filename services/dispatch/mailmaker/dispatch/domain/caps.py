@@ -108,7 +108,9 @@ def _calendar(cap: ChannelCap, name: str, now: datetime) -> tuple[datetime, date
     else:
         first = today.replace(day=1)
         after = (first + timedelta(days=32)).replace(day=1)
-    return _midnight(first.year, first.month, first.day, zone), _midnight(after.year, after.month, after.day, zone)
+    return _midnight(first.year, first.month, first.day, zone), _midnight(
+        after.year, after.month, after.day, zone
+    )
 
 
 def _midnight(year: int, month: int, day: int, zone: ZoneInfo) -> datetime:

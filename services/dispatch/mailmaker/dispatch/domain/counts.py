@@ -7,8 +7,20 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 MessageState = Literal[
-    "queued", "scheduled", "claimed", "sending", "delivered", "deferred", "bounced", "expired", "uncertain",
-    "suppressed", "capped", "held", "cancelled", "skipped",
+    "queued",
+    "scheduled",
+    "claimed",
+    "sending",
+    "delivered",
+    "deferred",
+    "bounced",
+    "expired",
+    "uncertain",
+    "suppressed",
+    "capped",
+    "held",
+    "cancelled",
+    "skipped",
 ]
 STATES: tuple[str, ...] = get_args(MessageState)
 WAITING = frozenset({"queued", "scheduled", "claimed", "sending"})

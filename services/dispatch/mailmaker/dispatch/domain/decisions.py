@@ -10,8 +10,14 @@ from uuid import UUID
 Verdict = Literal["sent", "not_sent", "pending", "unknown"]
 
 _VERDICTS: dict[str, Verdict] = {
-    "delivered": "sent", "bounced": "not_sent", "expired": "not_sent", "suppressed": "not_sent", "capped": "not_sent",
-    "cancelled": "not_sent", "skipped": "not_sent", "uncertain": "unknown",
+    "delivered": "sent",
+    "bounced": "not_sent",
+    "expired": "not_sent",
+    "suppressed": "not_sent",
+    "capped": "not_sent",
+    "cancelled": "not_sent",
+    "skipped": "not_sent",
+    "uncertain": "unknown",
 }
 _WHY = {
     "queued": "waits for its turn",

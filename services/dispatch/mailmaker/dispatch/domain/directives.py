@@ -59,8 +59,15 @@ def directives_of(items: Iterable[FeedItem]) -> list[Directive]:
     """A feed item as its rows: one for each thing it names."""
     return [
         Directive(
-            item.account_id, item.channel, bytes.fromhex(subject), item.list_id or WHOLE_ACCOUNT, "feed", item.number,
-            item.released, item.suppression_id, item.reason,
+            item.account_id,
+            item.channel,
+            bytes.fromhex(subject),
+            item.list_id or WHOLE_ACCOUNT,
+            "feed",
+            item.number,
+            item.released,
+            item.suppression_id,
+            item.reason,
         )
         for item in items
         for subject in item.subjects
@@ -72,7 +79,9 @@ def removals_of(
 ) -> list[Directive]:
     """Contacts that left their list, in every channel: nothing more is sent to those records."""
     return [
-        Directive(account_id, channel, contact_subject(contact_id), list_id, "contacts", number, False, None, reason)
+        Directive(
+            account_id, channel, contact_subject(contact_id), list_id, "contacts", number, False, None, reason
+        )
         for contact_id, number in zip(contact_ids, numbers, strict=True)
         for channel in CHANNELS
     ]

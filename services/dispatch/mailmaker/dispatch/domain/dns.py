@@ -34,10 +34,20 @@ class Finding:
 def records_of(domain: str, selector: str, public_key: str, mail_domain: str) -> tuple[Record, ...]:
     """What the client publishes: the DKIM key (needed) and a DMARC policy (providers ask for it)."""
     return (
-        Record("TXT", f"{selector}._domainkey.{domain}", f"v=DKIM1; k=rsa; p={public_key}", True,
-               "receivers verify the signature of each mail with this key (RFC 6376)"),
-        Record("TXT", f"_dmarc.{domain}", f"v=DMARC1; p=none; rua=mailto:dmarc@{mail_domain}", False,
-               "large providers refuse bulk mail of domains without a DMARC record (RFC 9989)"),
+        Record(
+            "TXT",
+            f"{selector}._domainkey.{domain}",
+            f"v=DKIM1; k=rsa; p={public_key}",
+            True,
+            "receivers verify the signature of each mail with this key (RFC 6376)",
+        ),
+        Record(
+            "TXT",
+            f"_dmarc.{domain}",
+            f"v=DMARC1; p=none; rua=mailto:dmarc@{mail_domain}",
+            False,
+            "large providers refuse bulk mail of domains without a DMARC record (RFC 9989)",
+        ),
     )
 
 

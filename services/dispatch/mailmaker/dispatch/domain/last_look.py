@@ -39,11 +39,19 @@ class View(Protocol):
     @property
     def running(self) -> Mapping[UUID, object]: ...
 
-    def stopped(self, account_id: UUID, list_id: UUID, channel: str, subjects: tuple[bytes, ...]) -> Refusal | None: ...
+    def stopped(
+        self, account_id: UUID, list_id: UUID, channel: str, subjects: tuple[bytes, ...]
+    ) -> Refusal | None: ...
 
 
 def look(
-    boot: float, lease: Lease, view: View, account_id: UUID, mailing_id: UUID, list_id: UUID, channel: str,
+    boot: float,
+    lease: Lease,
+    view: View,
+    account_id: UUID,
+    mailing_id: UUID,
+    list_id: UUID,
+    channel: str,
     subjects: tuple[bytes, ...],
 ) -> Refusal | None:
     """None: write it. Otherwise what it becomes instead."""

@@ -22,7 +22,10 @@ _LEADS: dict[tuple[MailingState, Verb], MailingState] = {
 }
 _STANDS: frozenset[tuple[MailingState, Verb]] = frozenset(
     {
-        ("running", "start"), ("scheduled", "start"), ("paused", "pause"), ("running", "resume"),
+        ("running", "start"),
+        ("scheduled", "start"),
+        ("paused", "pause"),
+        ("running", "resume"),
         ("cancelled", "cancel"),
     }
 )

@@ -28,7 +28,9 @@ def blockers(
     if sender is None:
         found.append(Blocker("/sender", "sender.unknown", "the sender is gone"))
     elif not sender.domain_verified:
-        found.append(Blocker("/sender", "domain.unverified", "the sender's domain does not show our DKIM key"))
+        found.append(
+            Blocker("/sender", "domain.unverified", "the sender's domain does not show our DKIM key")
+        )
     for place, list_id in enumerate(mailing.list_ids):
         if list_id not in lists or lists[list_id].closed:
             found.append(Blocker(f"/lists/{place}", "list.unknown", "the list is gone"))

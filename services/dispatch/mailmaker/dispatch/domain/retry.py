@@ -19,7 +19,12 @@ class RetryPlan:
 
 
 def next_try(
-    plan: RetryPlan, attempts: int, now: datetime, first_try: datetime, valid_until: datetime | None, chance: float
+    plan: RetryPlan,
+    attempts: int,
+    now: datetime,
+    first_try: datetime,
+    valid_until: datetime | None,
+    chance: float,
 ) -> datetime | None:
     """When to try again after `attempts` tries that ended in a 4xx; None when its time will have run out.
 

@@ -93,13 +93,22 @@ async def unsure_addresses(tx: Transaction) -> list[str]:
     return [row["address"] for row in await tx.driver.fetch(_UNSURE, timeout=LONG)]
 
 
-async def expand(tx: Transaction, mailing: Mailing, refused: Sequence[str], base_ms: int, due_at: datetime) -> int:
+async def expand(
+    tx: Transaction, mailing: Mailing, refused: Sequence[str], base_ms: int, due_at: datetime
+) -> int:
     """Makes one message for each staged recipient: queued, or ended at once with its reason. Returns their number.
 
     A "no" comes first, then consent, then one message for each address: the lowest list position wins.
     """
     status = await tx.driver.execute(
-        _EXPAND, mailing.account_id, mailing.id, mailing.channel, mailing.mail_class, list(refused), base_ms, due_at,
+        _EXPAND,
+        mailing.account_id,
+        mailing.id,
+        mailing.channel,
+        mailing.mail_class,
+        list(refused),
+        base_ms,
+        due_at,
         timeout=LONG,
     )
     return int(status.rpartition(" ")[2])

@@ -146,10 +146,22 @@ async def claim(tx: Transaction, wanted: Wanted) -> list[Record]:
         valid_from.append(allowed.valid_from)
         good_until.append(allowed.good_until)
         hold.append(allowed.hold_until)
-    return list(await tx.driver.fetch(
-        _CLAIM, wanted.account_id, wanted.mailing_id, wanted.limit, wanted.fence, wanted.mailing_number, lists, capped,
-        valid_from, good_until, *_windows(wanted.allowances), hold,
-    ))
+    return list(
+        await tx.driver.fetch(
+            _CLAIM,
+            wanted.account_id,
+            wanted.mailing_id,
+            wanted.limit,
+            wanted.fence,
+            wanted.mailing_number,
+            lists,
+            capped,
+            valid_from,
+            good_until,
+            *_windows(wanted.allowances),
+            hold,
+        )
+    )
 
 
 async def explain(tx: Transaction, wanted: Wanted, refused: Sequence[UUID]) -> None:

@@ -50,8 +50,9 @@ def _matching(states: str, columns: str) -> str:
 # `sending` in between is left alone, and the next statement's fresh snapshot names it in flight.
 _STOP = f"""
 WITH items AS MATERIALIZED ({_ITEMS}), matched AS MATERIALIZED (
-    SELECT account_id, id, min(number) AS number FROM ({_matching(
-        "'queued', 'scheduled', 'held', 'deferred', 'claimed'", "m.account_id, m.id, i.number")}) AS found
+    SELECT account_id, id, min(number) AS number FROM ({
+    _matching("'queued', 'scheduled', 'held', 'deferred', 'claimed'", "m.account_id, m.id, i.number")
+}) AS found
      GROUP BY account_id, id
 ), locked AS MATERIALIZED (
     SELECT m.account_id, m.id, m.list_id, m.channel, m.address_key, m.cap_instant, matched.number
@@ -67,8 +68,11 @@ RETURNING m.account_id, m.id, m.mailing_id, m.channel, m.contact_id, l.list_id, 
 """
 _IN_FLIGHT = f"""
 WITH items AS MATERIALIZED ({_ITEMS}), uncertain_since AS (SELECT clock_timestamp() - interval '1 hour' AS t)
-SELECT DISTINCT account_id, id, mailing_id, channel, number FROM ({_matching(
-    "'sending', 'uncertain'", "m.account_id, m.id, m.mailing_id, m.channel, i.number, m.state, m.ended_at")}) AS found
+SELECT DISTINCT account_id, id, mailing_id, channel, number FROM ({
+    _matching(
+        "'sending', 'uncertain'", "m.account_id, m.id, m.mailing_id, m.channel, i.number, m.state, m.ended_at"
+    )
+}) AS found
  WHERE state = 'sending' OR ended_at IS NULL OR ended_at > (SELECT t FROM uncertain_since)
 """
 _POSITION = "SELECT number FROM feed_position"
@@ -89,7 +93,17 @@ _CLOCK = "SELECT clock_timestamp()"
 async def stand(tx: Transaction, directives: Sequence[Directive]) -> None:
     """Writes directives, one for each key and sorted by key; older ones than what stands change nothing."""
     columns = [
-        (d.account_id, d.channel, d.subject, d.list_id, d.source, d.number, d.released, d.suppression_id, d.reason)
+        (
+            d.account_id,
+            d.channel,
+            d.subject,
+            d.list_id,
+            d.source,
+            d.number,
+            d.released,
+            d.suppression_id,
+            d.reason,
+        )
         for d in directives
     ]
     if columns:

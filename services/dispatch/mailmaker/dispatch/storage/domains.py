@@ -28,7 +28,9 @@ UPDATE domains SET found = $3::jsonb, checked_at = $4, state = $5,
  WHERE account_id = $1 AND id = $2 RETURNING {_COLUMNS}
 """
 _SEALED_KEY = "SELECT name, selector, private_key FROM domains WHERE account_id = $1 AND id = $2"
-_SENDER_COLUMNS = "s.account_id, s.id, s.domain_id, d.state AS domain_state, s.name, s.email, s.reply_to, s.created_at"
+_SENDER_COLUMNS = (
+    "s.account_id, s.id, s.domain_id, d.state AS domain_state, s.name, s.email, s.reply_to, s.created_at"
+)
 _SENDERS = "senders s JOIN domains d ON d.account_id = s.account_id AND d.id = s.domain_id"
 _ADD_SENDER = """
 INSERT INTO senders (account_id, id, domain_id, name, email, reply_to, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -42,7 +44,13 @@ SELECT {_SENDER_COLUMNS} FROM {_SENDERS} WHERE s.account_id = $1 AND s.id > $2 O
 async def add(tx: Transaction, domain: Domain, sealed_key: bytes) -> bool:
     """Writes a domain that waits to be verified. False when the account has one of that name."""
     done = await tx.driver.execute(
-        _ADD, domain.account_id, domain.id, domain.name, domain.selector, domain.public_key, sealed_key,
+        _ADD,
+        domain.account_id,
+        domain.id,
+        domain.name,
+        domain.selector,
+        domain.public_key,
+        sealed_key,
         domain.created_at,
     )
     return bool(done.endswith("1"))
@@ -89,8 +97,14 @@ async def add_sender(tx: Transaction, sender: Sender) -> bool:
     try:
         async with tx.driver.transaction():
             await tx.driver.execute(
-                _ADD_SENDER, sender.account_id, sender.id, sender.domain_id, sender.name, sender.email,
-                sender.reply_to, sender.created_at,
+                _ADD_SENDER,
+                sender.account_id,
+                sender.id,
+                sender.domain_id,
+                sender.name,
+                sender.email,
+                sender.reply_to,
+                sender.created_at,
             )
     except UniqueViolationError:
         return False
@@ -110,16 +124,27 @@ async def sender_page(tx: Transaction, account_id: UUID, after: UUID, limit: int
 
 def _domain(row: Record) -> Domain:
     return Domain(
-        account_id=row["account_id"], id=row["id"], name=row["name"], verified=row["state"] == "verified",
-        selector=row["selector"], public_key=row["public_key"],
-        found=None if row["found"] is None else tuple(row["found"]), created_at=row["created_at"],
-        checked_at=row["checked_at"], verified_at=row["verified_at"],
+        account_id=row["account_id"],
+        id=row["id"],
+        name=row["name"],
+        verified=row["state"] == "verified",
+        selector=row["selector"],
+        public_key=row["public_key"],
+        found=None if row["found"] is None else tuple(row["found"]),
+        created_at=row["created_at"],
+        checked_at=row["checked_at"],
+        verified_at=row["verified_at"],
     )
 
 
 def _sender(row: Record) -> Sender:
     return Sender(
-        account_id=row["account_id"], id=row["id"], domain_id=row["domain_id"],
-        domain_verified=row["domain_state"] == "verified", name=row["name"], email=row["email"],
-        reply_to=row["reply_to"], created_at=row["created_at"],
+        account_id=row["account_id"],
+        id=row["id"],
+        domain_id=row["domain_id"],
+        domain_verified=row["domain_state"] == "verified",
+        name=row["name"],
+        email=row["email"],
+        reply_to=row["reply_to"],
+        created_at=row["created_at"],
     )

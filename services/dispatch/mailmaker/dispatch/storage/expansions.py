@@ -60,7 +60,9 @@ async def request(tx: Transaction, account_id: UUID, mailing_id: UUID, due_at: d
 async def take(tx: Transaction, attempt: UUID, accounts: frozenset[UUID]) -> Attempt | None:
     """The next expansion that is due in one of the accounts, for this attempt alone until its lease ends."""
     row = await tx.driver.fetchrow(_TAKE, attempt, LEASE, list(accounts))
-    return None if row is None else Attempt(row["account_id"], row["mailing_id"], row["attempt"], row["tries"])
+    return (
+        None if row is None else Attempt(row["account_id"], row["mailing_id"], row["attempt"], row["tries"])
+    )
 
 
 async def renew(tx: Transaction, attempt: Attempt) -> bool:
@@ -83,6 +85,4 @@ async def done(tx: Transaction, attempt: Attempt, recipients: int) -> None:
 
 async def failed(tx: Transaction, attempt: Attempt, error: str, pause: float) -> None:
     """Gives the attempt back, to be begun anew after a pause."""
-    await tx.driver.execute(
-        _FAILED, attempt.account_id, attempt.mailing_id, attempt.attempt, error, pause
-    )
+    await tx.driver.execute(_FAILED, attempt.account_id, attempt.mailing_id, attempt.attempt, error, pause)

@@ -27,8 +27,16 @@ SELECT account_id, list_id, name, key_kind, caps, timezone, controller, closed, 
 async def save(tx: Transaction, known: MailList) -> None:
     """Writes a list unless a newer word about it is here already."""
     await tx.driver.execute(
-        _SAVE, known.account_id, known.list_id, known.name, known.key_kind, json.dumps(known.caps), known.timezone,
-        json.dumps(known.controller), known.closed, known.version,
+        _SAVE,
+        known.account_id,
+        known.list_id,
+        known.name,
+        known.key_kind,
+        json.dumps(known.caps),
+        known.timezone,
+        json.dumps(known.controller),
+        known.closed,
+        known.version,
     )
 
 
@@ -40,7 +48,13 @@ async def some(tx: Transaction, account_id: UUID, list_ids: Sequence[UUID]) -> d
 
 def _list(row: Record) -> MailList:
     return MailList(
-        account_id=row["account_id"], list_id=row["list_id"], name=row["name"], key_kind=row["key_kind"],
-        caps=row["caps"], timezone=row["timezone"], controller=row["controller"],
-        closed=row["closed"], version=row["version"],
+        account_id=row["account_id"],
+        list_id=row["list_id"],
+        name=row["name"],
+        key_kind=row["key_kind"],
+        caps=row["caps"],
+        timezone=row["timezone"],
+        controller=row["controller"],
+        closed=row["closed"],
+        version=row["version"],
     )

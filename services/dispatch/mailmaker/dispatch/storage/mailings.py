@@ -55,9 +55,30 @@ async def next_number(tx: Transaction, account_id: UUID) -> int:
 async def add(tx: Transaction, m: Mailing) -> None:
     """Writes a new mailing."""
     await tx.driver.execute(
-        _ADD, m.account_id, m.account_number, m.id, m.number, m.name, m.channel, m.mail_class, m.state, m.template_id,
-        m.sender_id, m.domain_id, list(m.list_ids), m.subject, m.html, m.body, list(m.fields), m.from_name,
-        m.from_email, m.reply_to, m.rate, m.schedule, m.valid_until, m.created_at,
+        _ADD,
+        m.account_id,
+        m.account_number,
+        m.id,
+        m.number,
+        m.name,
+        m.channel,
+        m.mail_class,
+        m.state,
+        m.template_id,
+        m.sender_id,
+        m.domain_id,
+        list(m.list_ids),
+        m.subject,
+        m.html,
+        m.body,
+        list(m.fields),
+        m.from_name,
+        m.from_email,
+        m.reply_to,
+        m.rate,
+        m.schedule,
+        m.valid_until,
+        m.created_at,
     )
 
 
@@ -79,7 +100,12 @@ async def ids_of(tx: Transaction, account_id: UUID, numbers: Sequence[int]) -> d
 
 
 async def move(
-    tx: Transaction, mailing: Mailing, state: MailingState, at: datetime, *, failure: str | None = None,
+    tx: Transaction,
+    mailing: Mailing,
+    state: MailingState,
+    at: datetime,
+    *,
+    failure: str | None = None,
     valid_until: datetime | None = None,
 ) -> Mailing:
     """Writes a mailing's new state. Its row must be locked."""
@@ -95,13 +121,32 @@ async def to_settle(tx: Transaction, limit: int) -> list[tuple[UUID, UUID]]:
 
 def _mailing(row: Record) -> Mailing:
     return Mailing(
-        account_id=row["account_id"], account_number=row["account_number"], id=row["id"], number=row["number"],
-        name=row["name"], channel=row["channel"], mail_class=row["class"], state=row["state"],
-        template_id=row["template_id"], sender_id=row["sender_id"], domain_id=row["domain_id"],
-        list_ids=tuple(row["list_ids"]), subject=row["subject"], html=row["html"], body=row["body"],
-        fields=tuple(row["fields"]), from_name=row["from_name"], from_email=row["from_email"],
-        reply_to=row["reply_to"], rate=row["rate"], schedule=row["schedule"], valid_until=row["valid_until"],
+        account_id=row["account_id"],
+        account_number=row["account_number"],
+        id=row["id"],
+        number=row["number"],
+        name=row["name"],
+        channel=row["channel"],
+        mail_class=row["class"],
+        state=row["state"],
+        template_id=row["template_id"],
+        sender_id=row["sender_id"],
+        domain_id=row["domain_id"],
+        list_ids=tuple(row["list_ids"]),
+        subject=row["subject"],
+        html=row["html"],
+        body=row["body"],
+        fields=tuple(row["fields"]),
+        from_name=row["from_name"],
+        from_email=row["from_email"],
+        reply_to=row["reply_to"],
+        rate=row["rate"],
+        schedule=row["schedule"],
+        valid_until=row["valid_until"],
         failure=None if row["failure"] is None else row["failure"]["detail"],
-        created_at=row["created_at"], started_at=row["started_at"], expanded_at=row["expanded_at"],
-        ended_at=row["ended_at"], version=row["version"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        expanded_at=row["expanded_at"],
+        ended_at=row["ended_at"],
+        version=row["version"],
     )

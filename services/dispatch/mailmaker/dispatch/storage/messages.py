@@ -59,7 +59,12 @@ async def one(tx: Transaction, account_id: UUID, mailing_id: UUID, contact_id: U
 
 
 async def of_mailing(
-    tx: Transaction, account_id: UUID, mailing_id: UUID, states: Sequence[str], after: tuple[str, UUID], limit: int
+    tx: Transaction,
+    account_id: UUID,
+    mailing_id: UUID,
+    states: Sequence[str],
+    after: tuple[str, UUID],
+    limit: int,
 ) -> list[Message]:
     """A page of a mailing's messages in some states, by state and id."""
     rows = await tx.driver.fetch(_OF_MAILING, account_id, mailing_id, list(states), after[0], after[1], limit)
@@ -82,9 +87,21 @@ async def cancel_some(
 
 def _message(row: Record) -> Message:
     return Message(
-        id=row["id"], mailing_id=row["mailing_id"], list_id=row["list_id"], contact_id=row["contact_id"],
-        channel=row["channel"], address=row["address"], fkey=row["fkey"], state=row["state"], reason=row["reason"],
-        detail={} if row["detail"] is None else row["detail"], attempts=row["attempts"],
-        due_at=row["due_at"], begun_at=row["begun_at"], ended_at=row["ended_at"], reply_code=row["reply_code"],
-        reply_text=row["reply_text"], source=row["source"],
+        id=row["id"],
+        mailing_id=row["mailing_id"],
+        list_id=row["list_id"],
+        contact_id=row["contact_id"],
+        channel=row["channel"],
+        address=row["address"],
+        fkey=row["fkey"],
+        state=row["state"],
+        reason=row["reason"],
+        detail={} if row["detail"] is None else row["detail"],
+        attempts=row["attempts"],
+        due_at=row["due_at"],
+        begun_at=row["begun_at"],
+        ended_at=row["ended_at"],
+        reply_code=row["reply_code"],
+        reply_text=row["reply_text"],
+        source=row["source"],
     )

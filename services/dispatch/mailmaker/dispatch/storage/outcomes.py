@@ -129,9 +129,16 @@ async def settle_and_begin(
     One statement, one round trip: on an autocommit connection it is the whole transaction.
     """
     outcomes = [
-        [e.account_id for e in ended], [e.id for e in ended], [e.attempt_id for e in ended], [e.state for e in ended],
-        [e.reason for e in ended], [e.due_at for e in ended], [e.counted for e in ended],
-        [e.reply_code for e in ended], [e.reply_text for e in ended], [e.feed_stamp for e in ended],
+        [e.account_id for e in ended],
+        [e.id for e in ended],
+        [e.attempt_id for e in ended],
+        [e.state for e in ended],
+        [e.reason for e in ended],
+        [e.due_at for e in ended],
+        [e.counted for e in ended],
+        [e.reply_code for e in ended],
+        [e.reply_text for e in ended],
+        [e.feed_stamp for e in ended],
         [e.ended_at for e in ended],
     ]
     accounts = [b[0] for b in beginning], [b[1] for b in beginning], [b[2] for b in beginning]
@@ -143,8 +150,14 @@ async def unclaim(
 ) -> list[Record]:
     """Takes claimed messages out of a relay's hands, each to a state with a reason. Returns what holds cap instants."""
     rows = await conn.fetch(
-        _UNCLAIM, [m[0][0] for m in messages], [m[0][1] for m in messages], [m[0][2] for m in messages],
-        [m[1] for m in messages], [m[2] for m in messages], fence, timeout=TIMEOUT,
+        _UNCLAIM,
+        [m[0][0] for m in messages],
+        [m[0][1] for m in messages],
+        [m[0][2] for m in messages],
+        [m[1] for m in messages],
+        [m[2] for m in messages],
+        fence,
+        timeout=TIMEOUT,
     )
     return list(rows)
 

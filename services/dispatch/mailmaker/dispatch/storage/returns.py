@@ -39,7 +39,10 @@ async def give_back(tx: Transaction, stopped: Sequence[Record], account_id: UUID
     held = [row for row in stopped if row["cap_instant"] is not None]
     if held:
         await tx.driver.execute(
-            _GIVE_BACK, [account_id or row["account_id"] for row in held], [row["list_id"] for row in held],
-            [row["channel"] for row in held], [row["address_key"] for row in held],
+            _GIVE_BACK,
+            [account_id or row["account_id"] for row in held],
+            [row["list_id"] for row in held],
+            [row["channel"] for row in held],
+            [row["address_key"] for row in held],
             [row["cap_instant"] for row in held],
         )

@@ -21,7 +21,9 @@ class Seal:
     """AES-256-GCM under a key derived from the signing secret; bound to the domain it belongs to."""
 
     def __init__(self, secret: str) -> None:
-        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mailmaker dkim keys v1").derive(secret.encode())
+        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mailmaker dkim keys v1").derive(
+            secret.encode()
+        )
         self._cipher = AESGCM(derived)
 
     def close(self, private_key: bytes, account_id: UUID, domain_id: UUID) -> bytes:

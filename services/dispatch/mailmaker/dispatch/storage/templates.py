@@ -17,8 +17,16 @@ _PAGE = f"SELECT {_COLUMNS} FROM templates WHERE account_id = $1 AND id > $2 ORD
 async def add(tx: Transaction, template: Template) -> None:
     """Writes a template. Templates are not changed afterwards: a new text is a new template."""
     await tx.driver.execute(
-        _ADD, template.account_id, template.id, template.name, template.channel, template.subject, template.html,
-        template.body, list(template.fields), template.created_at,
+        _ADD,
+        template.account_id,
+        template.id,
+        template.name,
+        template.channel,
+        template.subject,
+        template.html,
+        template.body,
+        list(template.fields),
+        template.created_at,
     )
 
 
@@ -35,6 +43,13 @@ async def page(tx: Transaction, account_id: UUID, after: UUID, limit: int) -> li
 
 def _template(row: Record) -> Template:
     return Template(
-        account_id=row["account_id"], id=row["id"], name=row["name"], channel=row["channel"], subject=row["subject"],
-        html=row["html"], body=row["body"], fields=tuple(row["fields"]), created_at=row["created_at"],
+        account_id=row["account_id"],
+        id=row["id"],
+        name=row["name"],
+        channel=row["channel"],
+        subject=row["subject"],
+        html=row["html"],
+        body=row["body"],
+        fields=tuple(row["fields"]),
+        created_at=row["created_at"],
     )
