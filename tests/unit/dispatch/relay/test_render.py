@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailmaker.common.mail.tokens import LENGTH, Purpose, Token, TokenKeys
 from mailmaker.dispatch.domain.headers import UnsafeHeader, mailbox, phrase, unstructured
+from mailmaker.dispatch.domain.relaxed import relaxed_body
 from mailmaker.dispatch.render.mail import CompiledMail, Copy, Doors, Unsigned, written
 from mailmaker.dispatch.render.quoted import encoded
 from mailmaker.dispatch.render.text import Kind, TemplateFault, Text
@@ -153,6 +154,20 @@ def test_a_mail_may_have_one_part_but_not_none() -> None:
     assert "Ciao Mario" in message.get_content()
     with pytest.raises(TemplateFault):
         compiled(html=" ", body="")
+
+
+_SPACED = st.text(st.sampled_from(" \t\n\r.=aè<"), max_size=40)
+
+
+@settings(max_examples=300, deadline=None)
+@given(pieces=st.lists(_SPACED, min_size=1, max_size=4), values=st.lists(_SPACED, min_size=3, max_size=3))
+def test_the_form_that_is_signed_is_the_form_of_what_is_sent(pieces: list[str], values: list[str]) -> None:
+    source = "".join(f"{piece}{{{{ v{at % 3} }}}}" for at, piece in enumerate(pieces))
+    for html in (source, ""):
+        mail = compiled(html=html, subject="s", body=f".{source}")
+        unsigned = mail.write("a@example.com", CONTACT, LIST, {f"v{n}": value for n, value in enumerate(values)}, NOW)
+        assert unsigned.relaxed == relaxed_body(unsigned.body)
+        assert unsigned.dotted is (unsigned.body.startswith(b".") or b"\r\n." in unsigned.body)
 
 
 @settings(max_examples=60, deadline=None)

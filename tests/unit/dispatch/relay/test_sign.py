@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mailmaker.dispatch.relay.sign import Signer, WeakKey, canonical_headers, chosen_names, relaxed_body
+from mailmaker.dispatch.domain.relaxed import relaxed_body
+from mailmaker.dispatch.relay.sign import Signer, WeakKey, canonical_headers, chosen_names
 
 KEY = rsa.generate_private_key(65537, 2048)
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

@@ -127,8 +127,8 @@ class Preparer:
         merge = row["merge"]
         values = {} if merge is None else json.loads(merge)
         unsigned = ready.mail.write(address, row["contact_id"], row["list_id"], values, now)
-        data = written(unsigned, ready.signer.sign(unsigned.headers, unsigned.body, at))
-        if b"\r\n." in data:
+        data = written(unsigned, ready.signer.sign(unsigned.headers, unsigned.body, at, relaxed=unsigned.relaxed))
+        if unsigned.dotted:
             data = _DOT.sub(rb"\1..", data)
         envelope = f"MAIL FROM:<{unsigned.return_path}>\r\nRCPT TO:<{address}>\r\n".encode("ascii")
         fkey = row["fkey_subject"]

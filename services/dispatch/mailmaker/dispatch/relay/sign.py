@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from mailmaker.dispatch.domain.relaxed import relaxed_body
 
 SIGNED = (
     b"from", b"to", b"cc", b"reply-to", b"subject", b"date", b"message-id", b"mime-version", b"content-type",
@@ -28,7 +29,6 @@ OVERSIGNED = frozenset({
 """Named once more than they occur: nobody can add a second one behind our back (RFC 6376 section 8.15)."""
 
 MIN_BITS = 2048
-_WSP = re.compile(rb"[ \t]+")
 _FOLDS = re.compile(rb"[ \t\r\n]+")
 _PADDING, _HASH = PKCS1v15(), SHA256()
 
@@ -54,13 +54,16 @@ class Signer:
             raise WeakKey("not an RSA key")
         return cls(domain, selector, key)
 
-    def sign(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, at: int) -> bytes:
-        """The DKIM-Signature header line with its CRLF. `at`: seconds since 1970."""
+    def sign(
+        self, headers: Sequence[tuple[bytes, bytes]], body: bytes, at: int, *, relaxed: bytes | None = None
+    ) -> bytes:
+        """The DKIM-Signature header line with its CRLF. `at`: seconds since 1970. `relaxed`: the body's relaxed form,
+        where who wrote the body knows it."""
         names = tuple([name.lower() for name, _ in headers])
         listed = self._names.get(names)
         if listed is None:
             listed = self._names[names] = _folded(chosen_names(names))
-        digest = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest())
+        digest = base64.b64encode(hashlib.sha256(relaxed_body(body) if relaxed is None else relaxed).digest())
         value = b"".join((self._start, b"%d" % at, b";\r\n h=", listed, b";\r\n bh=", digest, b";\r\n b="))
         text = canonical_headers(headers, names) + b"dkim-signature:" + _relaxed_value(value)
         signature = base64.b64encode(self._key.sign(text, _PADDING, _HASH))
@@ -86,20 +89,6 @@ def canonical_headers(headers: Sequence[tuple[bytes, bytes]], names: Sequence[by
         for value in reversed(found.get(name, ())):
             out += (name, b":", _relaxed_value(value), b"\r\n")
     return b"".join(out)
-
-
-def relaxed_body(body: bytes) -> bytes:
-    """RFC 6376 section 3.4.4: runs of blanks are one, none ends a line, no empty line ends the body."""
-    if not body.endswith(b"\r\n"):
-        # SMTP ends a message's last line before its dot.
-        body += b"\r\n"
-    if b"  " in body or b"\t" in body or b" \r\n" in body:
-        body = _WSP.sub(b" ", body).replace(b" \r\n", b"\r\n")
-    if body.endswith(b"\r\n\r\n") or body == b"\r\n":
-        while body.endswith(b"\r\n"):
-            body = body[:-2]
-        body = body and body + b"\r\n"
-    return body
 
 
 def _relaxed_value(value: bytes) -> bytes:

@@ -36,12 +36,12 @@ CHECK_LEASE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """What a relay is told."""
+    """What a relay is told. `threads` sign; the event loop keeps a core for itself."""
 
     smarthost: Smarthost
     doors: Doors
     connections: int = 20
-    threads: int = field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)))
+    threads: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 1) - 1)))
     plan: RetryPlan = field(default_factory=RetryPlan)
 
 

@@ -15,7 +15,8 @@ from mailmaker.common.mail.tokens import Token, TokenKeys
 from mailmaker.common.mail.verp import bounce_address, unsubscribe_address
 from mailmaker.dispatch.domain import headers
 from mailmaker.dispatch.domain.headers import UnsafeHeader
-from mailmaker.dispatch.render.quoted import Part
+from mailmaker.dispatch.domain.relaxed import without_last_empty_lines
+from mailmaker.dispatch.render.quoted import Body, Part
 from mailmaker.dispatch.render.text import TemplateFault, Text
 
 Header = tuple[bytes, bytes]
@@ -52,6 +53,8 @@ class Unsigned:
 
     headers: list[Header]
     body: bytes
+    relaxed: bytes
+    dotted: bool
     return_path: str
 
 
@@ -96,22 +99,29 @@ class CompiledMail:
             (X_TOKEN, tokens.x_header.encode()),
         ]
         of_list = self._of_list.get(list_id) or self._list_headers(list_id)
+        body = self._body(known)
         return Unsigned(
-            self._fixed + own + of_list, self._body(known), bounce_address(tokens.bounce, self._doors.mail_domain)
+            self._fixed + own + of_list, body.raw, body.relaxed, body.dotted,
+            bounce_address(tokens.bounce, self._doors.mail_domain),
         )
 
-    def _body(self, values: Mapping[str, Any]) -> bytes:
+    def _body(self, values: Mapping[str, Any]) -> Body:
         if len(self._parts) == 1:
-            return self._parts[0][1].render(values)
-        out = []
+            whole = self._parts[0][1].render(values)
+            return whole._replace(relaxed=without_last_empty_lines(whole.relaxed))
+        raws, forms = [], []
+        dotted = False
         for kind, part in self._parts:
-            out.append(
-                b"--" + self._boundary + b"\r\nContent-Type: " + kind
-                + b"; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-            )
-            out.append(part.render(values))
-        out.append(b"--" + self._boundary + b"--\r\n")
-        return b"".join(out)
+            head = b"--%b\r\nContent-Type: %b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (
+                self._boundary, kind)
+            raw, form, dots = part.render(values)
+            raws += (head, raw)
+            forms += (head, form)
+            dotted = dotted or dots
+        end = b"--" + self._boundary + b"--\r\n"
+        whole_raw = b"".join((*raws, end))
+        same = all(form is raw for form, raw in zip(forms, raws, strict=True))
+        return Body(whole_raw, whole_raw if same else b"".join((*forms, end)), dotted)
 
     def _fixed_headers(self) -> list[Header]:
         copy = self._copy
