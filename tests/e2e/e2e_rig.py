@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
+import re
 import signal
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import httpx
-from mailmaker.common.demo.client import Client
+from mailmaker.common.demo.client import Client, Refused
 from mailmaker.common.demo.doors import Doors, Person, person_of
 from mailmaker.common.demo.people import HEADER, people
 from mailmaker.common.demo.stage import Stage
@@ -32,6 +34,7 @@ RECIPIENTS = int(os.environ.get("MAILMAKER_E2E_RECIPIENTS", "20000"))
 NOES = min(2_000, RECIPIENTS // 10)
 CONNECTIONS = 20
 """SMTP connections of one relay, as `up` leaves them."""
+Answer = TypeVar("Answer")
 ENDED = ("finished", "cancelled", "failed")
 PATIENCE = float(os.environ.get("MAILMAKER_E2E_PATIENCE", "900"))
 
@@ -124,11 +127,26 @@ class Rig:
         """All items of a collection."""
         items: list[dict[str, Any]] = []
         while True:
-            page = await self.client.send("GET", path, params={**query, "limit": "1000"})
+            asked = functools.partial(self.client.send, "GET", path, params={**query, "limit": "1000"})
+            page = await self.patiently(asked)
             items += page["items"]
             if page["next"] is None:
                 return items
             query = {**query, "cursor": page["next"]}
+
+    async def patiently(self, read: Callable[[], Awaitable[Answer]]) -> Answer:
+        """A read, again while a house says 503: one whose view of keys is old may, a fallen one's neighbours too."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return await read()
+            except Refused as wrong:
+                if not re.search(r": 50[23] ", str(wrong)) or time.monotonic() > deadline:
+                    raise
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.2)
 
     # -- people who say "no"
 
@@ -156,7 +174,7 @@ class Rig:
         """What the ledger of suppressions says in the end of an acknowledged "no"."""
         deadline = time.monotonic() + seconds
         while True:
-            known = await doors.outcome(told)
+            known = await self.patiently(lambda: doors.outcome(told))
             if known.enforced_at is not None or told.answered_at is None or time.monotonic() > deadline:
                 return known
             await asyncio.sleep(0.2)

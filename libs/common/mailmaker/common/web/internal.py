@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -94,10 +95,16 @@ class InternalClient:
         timeout: float,
     ) -> httpx.Response:
         headers = {"content-type": "application/json"} if content is not None else {}
-        try:
-            answer = await self._client().request(
+        # A request cancelled in its middle keeps its place in httpx's pool for ever; fifty of them, and this house
+        # never reaches the other again. Who asks may be cancelled; the request itself ends by its own timeout.
+        asked = asyncio.ensure_future(
+            self._client().request(
                 method, path, params=dict(query or {}), content=content, headers=headers, timeout=timeout
             )
+        )
+        asked.add_done_callback(_heard)
+        try:
+            answer = await asyncio.shield(asked)
         except httpx.TransportError as wrong:
             raise Unreachable("another house does not answer") from wrong
         _refuse(answer)
@@ -107,6 +114,12 @@ class InternalClient:
         if self._http is None:
             raise Unreachable("the client is closed")
         return self._http
+
+
+def _heard(asked: asyncio.Future[httpx.Response]) -> None:
+    """Nobody may be left to hear how it ended; then its error is nobody's."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def _refuse(answer: httpx.Response) -> None:
