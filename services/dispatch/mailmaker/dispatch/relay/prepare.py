@@ -111,10 +111,11 @@ class Preparer:
             try:
                 good_until = boot + (row["claimed_until"] - now).total_seconds()
                 mails.append(self._write(ready, mailing, row, now, at, good_until))
-            except TemplateFault:
-                faults.append((beginning, "render"))
             except InvalidAddress:
                 faults.append((beginning, "address"))
+            except (TemplateFault, ValueError, TypeError, LookupError, RecursionError):
+                # One recipient's values must not stop the others' mail.
+                faults.append((beginning, "render"))
         return Prepared(mails, faults)
 
     def _write(

@@ -27,6 +27,7 @@ from mailmaker.dispatch.relay.supply import Supply
 from mailmaker.dispatch.relay.view import RelayView
 from mailmaker.dispatch.render.mail import Doors
 from mailmaker.dispatch.storage.seal import Seal
+from prometheus_client import Counter
 
 LOOK_BUSY, LOOK_IDLE = 0.1, 0.4
 DRAIN = 15.0
@@ -59,7 +60,7 @@ class Relay:
         self._seal = seal
         self._settings = settings
         self._outcomes = metrics.counter("mailmaker_messages", "Attempts that ended.", ("outcome",))
-        self._sending = metrics.gauge("mailmaker_relay_connections", "SMTP connections of this relay.")
+        self._counters: dict[str, Counter] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop. A lost lease is followed by a new one, under a new fence."""
@@ -71,7 +72,10 @@ class Relay:
                 await shift.run(stop)
 
     def count(self, outcome: str) -> None:
-        self._outcomes.labels(outcome).inc()
+        counter = self._counters.get(outcome)
+        if counter is None:
+            counter = self._counters[outcome] = self._outcomes.labels(outcome)
+        counter.inc()
 
 
 class _Shift:
