@@ -112,6 +112,8 @@ class Machine:
                 env = self.plan.environment([place], database_url, kafka)
                 self._services[place.name] = ServiceProcess(place.house, env, logs / f"{place.name}.log")
         else:
+            self.plan = self.plan.in_one_process()
+            self._readiness = Readiness(self.plan, self._http)
             env = self.plan.environment(self.plan.places, database_url, kafka)
             self._services["all"] = ServiceProcess("all", env, logs / "all.log")
         for name, service in self._services.items():

@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from mailmaker.common.embedded.options import UpOptions
@@ -51,6 +51,10 @@ class Plan:
     @property
     def base_url(self) -> str:
         return f"http://{HOST}:{self.front_port}"
+
+    def in_one_process(self) -> Plan:
+        """The same with each house once."""
+        return replace(self, places=[place for place in self.places if place.number == 1])
 
     def environment(self, places: Sequence[Place], admin_url: str, kafka: str) -> dict[str, str]:
         """All that a process of these places is told; the caller's own MAILMAKER_* settings stand beside it."""

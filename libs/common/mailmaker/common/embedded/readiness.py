@@ -21,11 +21,16 @@ class Readiness:
         """Whether dev.json has been written: who sees the front door ready may read it."""
 
     async def everything(self) -> Mapping[str, str]:
-        """What is missing, by process; empty when nothing is, and that has been told."""
-        return await self.missing() if self.told else {"up": "is starting"}
+        """What is missing, by house; empty when nothing is, and that has been told. A house with one process left is
+        ready: the front door finds it."""
+        if not self.told:
+            return {"up": "is starting"}
+        missing = await self.missing()
+        ready = {place.house for place in self._plan.places if place.name not in missing}
+        return {name: what for name, what in missing.items() if name.partition("-")[0] not in ready}
 
     async def missing(self) -> Mapping[str, str]:
-        """The same while starting; the demo account counts once it is made."""
+        """What is missing, by process; the demo account counts once it is made."""
         account = self._plan.state.secrets().get("account_id")
         answers = await asyncio.gather(*(self._ask(place, account) for place in self._plan.places))
         return {place.name: what for place, what in zip(self._plan.places, answers, strict=True) if what}
