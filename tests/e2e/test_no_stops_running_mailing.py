@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from e2e_rig import CONNECTIONS, NOES, RECIPIENTS, Rig, sample
 from mailmaker.common.demo.doors import DOORS, spread
+from mailmaker.common.testing.checker import Told
 
 KILLS = 2
+
+
+def slowest(told: Sequence[Told], killed: Sequence[datetime]) -> str:
+    """The slowest ten, each with its door and how long after the last kill it was recorded."""
+    timed = [
+        ((one.enforced_at - one.recorded_at).total_seconds(), one.door, one.recorded_at)
+        for one in told if one.enforced_at is not None and one.recorded_at is not None
+    ]
+    return ", ".join(
+        f"{seconds:.2f} s {door}"
+        + "".join(f" (+{(at - kill).total_seconds():.1f} s)" for kill in killed if 0 <= (at - kill).total_seconds() < 30)
+        for seconds, door, at in sorted(timed, reverse=True)[:10]
+    )
 
 
 @pytest.mark.timeout(3600)
@@ -20,6 +36,7 @@ async def test_no_send_begins_after_enforced(rig: Rig) -> None:
     doors = rig.doors(list_id)
     due: asyncio.Queue[float] = asyncio.Queue()
     kills = 0
+    killed: list[datetime] = []
     await rig.start(mailing)
     speaking = asyncio.create_task(spread(doors, readers, due))
     try:
@@ -30,6 +47,7 @@ async def test_no_send_begins_after_enforced(rig: Rig) -> None:
             due.put_nowait(1.0 if ended else min(1.0, share * 1.2))
             if kills < KILLS and share > (kills + 1) / (KILLS + 1):
                 await rig.kill("dispatch")
+                killed.append(datetime.now(UTC))
                 kills += 1
             if ended:
                 break
@@ -42,7 +60,7 @@ async def test_no_send_begins_after_enforced(rig: Rig) -> None:
         await doors.close()
     counts = await rig.finished(mailing)
     verdict = await rig.verdict(mailing, told)
-    print(f"\n{verdict}; {counts}")
+    print(f"\n{verdict}; {counts}\n{slowest(told, killed)}")
     assert kills == KILLS
     assert {one.door for one in told if one.answered_at is not None} == set(DOORS)
     assert len([one for one in told if one.answered_at is not None]) == NOES
@@ -53,5 +71,5 @@ async def test_no_send_begins_after_enforced(rig: Rig) -> None:
     assert verdict.unsaid_mails == ()
     assert counts["planned"] == RECIPIENTS
     assert counts["uncertain"] <= KILLS * CONNECTIONS
-    assert counts["suppressed"] > 0
+    assert counts["suppressed"] >= NOES // 5, "the noes came too late to prove anything"
     assert verdict.latency(0.99) < 1.0
