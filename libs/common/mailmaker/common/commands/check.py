@@ -49,8 +49,8 @@ async def _check_database(house: str, url: str) -> str | None:
         async with asyncio.timeout(_TIMEOUT):
             await db.open()
             return await schema_is_current(db)()
-    except (OSError, TimeoutError) as wrong:
-        return f"does not answer ({type(wrong).__name__})"
+    except Exception as wrong:  # whatever it is, it is what the caller wants to know
+        return (str(wrong) or type(wrong).__name__).splitlines()[0]
     finally:
         await db.close()
 

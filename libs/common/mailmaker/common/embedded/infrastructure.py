@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import asyncpg
+from mailmaker.common.embedded import postgres_home
 from mailmaker.common.embedded.errors import Missing
 from mailmaker.common.embedded.kafka import KafkaServer
 from mailmaker.common.embedded.kept import Say
@@ -67,13 +68,14 @@ class PostgresHere:
 
     def __init__(self, state: State) -> None:
         self.given = os.environ.get("MAILMAKER_DATABASE_URL", "")
+        self._state = state
         self.server = None if self.given else PostgresServer(state.folder("postgres"))
 
     async def open(self) -> str:
         """The administrator's URL of the database that holds all houses' schemas."""
         if self.server is None:
             return self.given
-        admin = await asyncio.to_thread(self.server.start)
+        admin = await asyncio.to_thread(self._start, self.server)
         connection = await asyncpg.connect(admin, timeout=10)
         try:
             if not await connection.fetchval(
@@ -83,6 +85,12 @@ class PostgresHere:
         finally:
             await connection.close(timeout=10)
         return in_database(admin, DATABASE)
+
+    def _start(self, server: PostgresServer) -> str:
+        if postgres_home.find().user != "-":
+            # Someone else has to run it: he may pass through, and each folder beside his own is closed to him.
+            self._state.directory.chmod(0o711)
+        return server.start()
 
 
 class KafkaHere:

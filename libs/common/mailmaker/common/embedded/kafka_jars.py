@@ -38,7 +38,7 @@ def kafka_jars() -> Path:
     if _verified(target, wanted):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.with_suffix(".lock")):
+    with _alone(target.with_name(f"{target.name}.lock")):
         if not _verified(target, wanted):
             _fetch(target, wanted)
     return target

@@ -56,7 +56,7 @@ class State:
 
     def folder(self, *names: str) -> Path:
         made = self.directory.joinpath(*names)
-        made.mkdir(parents=True, exist_ok=True)
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
         return made
 
     def secret(self, name: str, make: Callable[[], str]) -> str:
