@@ -69,7 +69,7 @@ async def _earlier_mailing(
         found = await client.send("GET", f"/v1/mailings/{mailing}")
         if found["state"] in ENDED:
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
     await client.send("POST", f"/v1/mailings/{mailing}:cancel")
     await client.wait(f"/v1/mailings/{mailing}", ENDED)
     show("earlier mailing", wanted, wanted)
@@ -104,7 +104,7 @@ async def _running_mailing(
             if play.kills < kills and share > (play.kills + 1) / (kills + 1):
                 play.kills += stage.kill("dispatch") is not None
             show("mailing", seen, play.contacts)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
         play.mailing_seconds = time.monotonic() - began
         play.counts = found["counts"]
         play.told = await speaking
