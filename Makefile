@@ -63,7 +63,7 @@ bench: setup ## Print our ratios, measured in one run (ARGS="reimport --rows 100
 	$(BIN)/python -m bench $(ARGS)
 
 proof: setup ## Try to break the promises for long, at random; the seed is printed
-	MAILMAKER_PROOF_ROUNDS=20 $(BIN)/pytest tests/proof $(ARGS)
+	PROOF_ROUNDS=20 $(BIN)/pytest tests/proof $(ARGS)
 
 proof-ci: setup ## The same, for minutes
 	$(BIN)/pytest tests/proof $(ARGS)

@@ -18,8 +18,8 @@ from mailmaker.common.embedded.ports import free_port
 from mailmaker.common.embedded.process import Child
 from mailmaker.common.testing.processes import descendants, is_alive, until
 
-ROUNDS = int(os.environ.get("MAILMAKER_PROOF_ROUNDS", "3"))
-SEED = int(os.environ.get("MAILMAKER_PROOF_SEED", str(random.randrange(1 << 32))))
+ROUNDS = int(os.environ.get("PROOF_ROUNDS", "3"))
+SEED = int(os.environ.get("PROOF_SEED", str(random.randrange(1 << 32))))
 LONGEST = 15.0
 
 
@@ -52,7 +52,7 @@ async def ready(base_url: str) -> bool:
 
 @pytest.mark.timeout(180 + 60 * ROUNDS)
 async def test_up_killed_anywhere(tmp_path: Path) -> None:
-    print(f"MAILMAKER_PROOF_SEED={SEED} MAILMAKER_PROOF_ROUNDS={ROUNDS}")
+    print(f"PROOF_SEED={SEED} PROOF_ROUNDS={ROUNDS}")
     chance, port = random.Random(SEED), free_port()
     for _ in range(ROUNDS):
         async with up(tmp_path, port) as child:
