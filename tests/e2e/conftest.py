@@ -16,9 +16,10 @@ async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]
     directory = tmp_path_factory.mktemp("street")
     async with raised(directory) as stage:
         dev = stage.dev
-        async with Client(dev["base_url"], dev["account_key"]) as client, Client(
-            dev["base_url"], dev["operator_key"]
-        ) as operator:
+        async with (
+            Client(dev["base_url"], dev["account_key"]) as client,
+            Client(dev["base_url"], dev["operator_key"]) as operator,
+        ):
             yield Rig(stage, client, operator, directory)
 
 

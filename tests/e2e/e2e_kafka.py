@@ -7,12 +7,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 Positions = dict[int, int]
 
 
-async def event_types(bootstrap: str, topic: str, since: Positions | None = None) -> tuple[list[str], Positions]:
+async def event_types(
+    bootstrap: str, topic: str, since: Positions | None = None
+) -> tuple[list[str], Positions]:
     """The types of the events on a topic behind some positions, and the positions of its ends."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        parts = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        parts = [
+            TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())
+        ]
         ends = await consumer.end_offsets(parts)
         found: list[str] = []
         for part in parts:

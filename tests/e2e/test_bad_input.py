@@ -72,7 +72,9 @@ async def test_a_row_with_an_impossible_date_is_named_by_its_line(rig: Rig, http
     content = (GOOD + "bob@posta.test,Bob,1979-02-30\r\nnot an address,Eve,1990-01-01\r\n").encode()
     answer = await upload(http, list_id, content)
     assert answer.status_code == 202, answer.text
-    done = await rig.client.wait(f"/v1/imports/{answer.json()['id']}", ("applied", "failed", "quarantined"), seconds=60)
+    done = await rig.client.wait(
+        f"/v1/imports/{answer.json()['id']}", ("applied", "failed", "quarantined"), seconds=60
+    )
     assert (done["counts"]["rows"], done["counts"]["rejected"], done["counts"]["created"]) == (3, 2, 1)
     rejects = await http.get(f"/v1/imports/{done['id']}/rejects")
     rows = list(csv.DictReader(io.StringIO(rejects.text)))
@@ -90,12 +92,23 @@ async def test_unknown_things_and_wrong_options_are_named(rig: Rig, http: httpx.
     assert [one["pointer"] for one in body["errors"]] == ["/options/mode"]
     answer = await http.post("/v1/imports", files={"file": ("f.csv", b"x")}, data={"options": "{"})
     assert problem(answer, 400, 422)["errors"][0]["pointer"] == "/options"
-    wish = {"channel": "email", "email": "nobody at all", "scope": "list", "list": list_id, "reason": "unsubscribe"}
+    wish = {
+        "channel": "email",
+        "email": "nobody at all",
+        "scope": "list",
+        "list": list_id,
+        "reason": "unsubscribe",
+    }
     body = problem(await http.post("/v1/suppressions", json=wish), 422)
     assert [one["pointer"] for one in body["errors"]] == ["/email"]
     body = problem(await http.post("/v1/lists", json={"name": ""}), 422)
     assert "/name" in [one["pointer"] for one in body["errors"]]
-    for path in (f"/v1/lists/{new_id()}", f"/v1/mailings/{new_id()}", f"/v1/imports/{new_id()}", f"/v1/reports/{new_id()}"):
+    for path in (
+        f"/v1/lists/{new_id()}",
+        f"/v1/mailings/{new_id()}",
+        f"/v1/imports/{new_id()}",
+        f"/v1/reports/{new_id()}",
+    ):
         problem(await http.get(path), 404)
     wrong_key = {"Authorization": "Bearer mm_live_wrong"}
     assert problem(await http.get("/v1/lists", headers=wrong_key), 401)["code"] == "unauthorised"
@@ -105,15 +118,19 @@ async def test_an_oversized_upload_is_refused_before_it_is_read(rig: Rig, http: 
     list_id, _ = await rig.list_of("oversized", None)
     where = urlsplit(rig.stage.dev["base_url"])
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
-    writer.write((
-        f"POST /v1/imports HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: {http.headers['authorization']}\r\n"
-        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {3 * 1024**3}\r\nConnection: close\r\n\r\n"
-        f'--b\r\nContent-Disposition: form-data; name="options"\r\n\r\n{options(list_id)["options"]}\r\n'
-    ).encode())
+    writer.write(
+        (
+            f"POST /v1/imports HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: {http.headers['authorization']}\r\n"
+            f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {3 * 1024**3}\r\nConnection: close\r\n\r\n"
+            f'--b\r\nContent-Disposition: form-data; name="options"\r\n\r\n{options(list_id)["options"]}\r\n'
+        ).encode()
+    )
     head, _, body = (await asyncio.wait_for(reader.read(65536), 30)).partition(b"\r\n\r\n")
     writer.close()
     assert b" 413 " in head.splitlines()[0]
-    assert b"upload.too_large" in body or b"upload.too_large" in await asyncio.wait_for(reader.read(65536), 30)
+    assert b"upload.too_large" in body or b"upload.too_large" in await asyncio.wait_for(
+        reader.read(65536), 30
+    )
     assert await contacts_of(rig, list_id) == []
 
 
@@ -125,7 +142,9 @@ async def test_a_forged_token_is_nobodys_no(rig: Rig) -> None:
     async with httpx.AsyncClient(timeout=30, trust_env=False, follow_redirects=False) as public:
         for wrong in (forged, "a" * 56, token[:-1], "nothing"):
             assert (await public.get(f"{base}/{wrong}")).status_code == 404
-            assert (await public.post(f"{base}/{wrong}", data={"List-Unsubscribe": "One-Click"})).status_code == 404
+            assert (
+                await public.post(f"{base}/{wrong}", data={"List-Unsubscribe": "One-Click"})
+            ).status_code == 404
     mailto = reader.mailto[:57] + ("a" if reader.mailto[57] != "a" else "b") + reader.mailto[58:]
     assert await _smtp(rig, mailto, b"Subject: x\r\n\r\n") == 550
     page = await rig.client.send("GET", "/v1/suppressions", params={"email": reader.address})
@@ -136,7 +155,10 @@ async def test_a_30_mb_unsubscribe_mail_is_refused_aloud_and_a_small_one_is_hear
     list_id, _ = await rig.list_of("huge", sample(20, 19, rig.directory))
     (reader, *_) = await rig.readers(list_id, 5)
     line = b"x" * 76 + b"\r\n"
-    assert await _smtp(rig, reader.mailto, b"Subject: unsubscribe\r\n\r\n" + line * (30_000_000 // len(line))) == 552
+    assert (
+        await _smtp(rig, reader.mailto, b"Subject: unsubscribe\r\n\r\n" + line * (30_000_000 // len(line)))
+        == 552
+    )
     assert await _smtp(rig, reader.mailto, b"Subject: unsubscribe\r\n\r\nplease\r\n") == 250
     doors = rig.doors(list_id)
     try:

@@ -24,7 +24,9 @@ async def test_a_cap_is_never_exceeded_and_says_who_won(rig: Rig) -> None:
     assert sum(one["delivered"] for one in counts) == CONTACTS, counts
     assert sum(one["capped"] for one in counts) == 2 * CONTACTS, counts
 
-    received = Counter(address.casefold() for one in rig.seen(*mailings) if one.accepted for address in one.recipients)
+    received = Counter(
+        address.casefold() for one in rig.seen(*mailings) if one.accepted for address in one.recipients
+    )
     assert len(received) == CONTACTS
     assert set(received.values()) == {1}
 

@@ -48,7 +48,9 @@ async def _zone(rig: Rig) -> Callable[..., bytes]:
     """The records our own API tells clients to publish, as a DNS."""
     records: dict[str, bytes] = {
         record["name"].rstrip(".").lower(): record["value"].encode()
-        for domain in await rig.every("/v1/domains") for record in domain["records"] if record["type"] == "TXT"
+        for domain in await rig.every("/v1/domains")
+        for record in domain["records"]
+        if record["type"] == "TXT"
     }
 
     def look_up(name: bytes, timeout: int = 5) -> bytes:
@@ -58,8 +60,20 @@ async def _zone(rig: Rig) -> Callable[..., bytes]:
 
 
 def _look_at(message: Message, mail_from: str, recipient: str, number: int) -> None:
-    for name in ("From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Id",
-                 "Feedback-ID", "CFBL-Feedback-ID", "X-Mailmaker-Token", "MIME-Version"):
+    for name in (
+        "From",
+        "To",
+        "Subject",
+        "Date",
+        "Message-ID",
+        "List-Unsubscribe",
+        "List-Unsubscribe-Post",
+        "List-Id",
+        "Feedback-ID",
+        "CFBL-Feedback-ID",
+        "X-Mailmaker-Token",
+        "MIME-Version",
+    ):
         assert len(message.get_all(name, [])) == 1, name
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     uris = [uri.strip().strip("<>") for uri in str(message["List-Unsubscribe"]).split(",")]
@@ -67,12 +81,27 @@ def _look_at(message: Message, mail_from: str, recipient: str, number: int) -> N
     assert uris[0].startswith(("https://", "http://127.0.0.1"))
     signed = {
         name.strip().lower()
-        for value in message.get_all("DKIM-Signature", []) for tag in str(value).split(";")
-        if tag.strip().startswith("h=") for name in tag.strip()[2:].split(":")
+        for value in message.get_all("DKIM-Signature", [])
+        for tag in str(value).split(";")
+        if tag.strip().startswith("h=")
+        for name in tag.strip()[2:].split(":")
     }
-    assert {"from", "list-unsubscribe", "list-unsubscribe-post", "feedback-id", "cfbl-feedback-id", "message-id"} <= signed
-    places = [mail_from, str(message["Message-ID"]), uris[0], uris[-1], str(message["CFBL-Feedback-ID"]),
-              str(message["X-Mailmaker-Token"])]
+    assert {
+        "from",
+        "list-unsubscribe",
+        "list-unsubscribe-post",
+        "feedback-id",
+        "cfbl-feedback-id",
+        "message-id",
+    } <= signed
+    places = [
+        mail_from,
+        str(message["Message-ID"]),
+        uris[0],
+        uris[-1],
+        str(message["CFBL-Feedback-ID"]),
+        str(message["X-Mailmaker-Token"]),
+    ]
     for place in places:
         found = TOKEN.search(place)
         assert found is not None, place

@@ -20,9 +20,10 @@ async def counters(rig: Rig) -> dict[str, tuple[int, int, int]]:
 
     async def settled() -> bool:
         nonlocal last
-        before, last = last, {
-            row["relname"]: (row["ins"], row["upd"], row["del"]) for row in await rig.sql(COUNTERS)
-        }
+        before, last = (
+            last,
+            {row["relname"]: (row["ins"], row["upd"], row["del"]) for row in await rig.sql(COUNTERS)},
+        )
         return bool(last) and before == last
 
     await eventually("the counters settle", settled, 60, 1.5)
@@ -44,8 +45,14 @@ async def test_the_same_file_again_writes_nothing(rig: Rig) -> None:
     _, ends = await event_types(rig.stage.dev["kafka"], "contacts.v1")
     again = await rig.import_file(list_id, file)
     assert again["counts"] == {
-        "rows": RECIPIENTS, "created": 0, "updated": 0, "unchanged": RECIPIENTS, "removed": 0, "protected": 0,
-        "rejected": 0, "duplicate": 0,
+        "rows": RECIPIENTS,
+        "created": 0,
+        "updated": 0,
+        "unchanged": RECIPIENTS,
+        "removed": 0,
+        "protected": 0,
+        "rejected": 0,
+        "duplicate": 0,
     }
     assert await counters(rig) == before
     # The plan names what changes, so its rows do not grow with what does not.
@@ -77,7 +84,9 @@ async def test_a_full_file_removes_and_its_mail_is_taken_back(rig: Rig) -> None:
     removed = {rows[number] for number in gone}
 
     async def taken_back() -> bool:
-        return (await rig.counts(mailing)).get("cancelled", 0) + (await rig.counts(mailing)).get("suppressed", 0) >= REMOVED
+        return (await rig.counts(mailing)).get("cancelled", 0) + (await rig.counts(mailing)).get(
+            "suppressed", 0
+        ) >= REMOVED
 
     await eventually("the queued mail of the removed is taken back", taken_back, 120, 0.5)
     await rig.client.send("POST", f"/v1/mailings/{mailing}:resume")
@@ -93,7 +102,13 @@ async def test_an_opt_out_outlives_the_file(rig: Rig) -> None:
     list_id, _ = await rig.list_of("protected", file)
     addresses = [line.split('","')[1] for line in file.read_text().splitlines()[1:6]]
     for address in addresses:
-        wish = {"channel": "email", "email": address, "scope": "list", "list": list_id, "reason": "unsubscribe"}
+        wish = {
+            "channel": "email",
+            "email": address,
+            "scope": "list",
+            "list": list_id,
+            "reason": "unsubscribe",
+        }
         answer = await rig.client.send("POST", "/v1/suppressions?wait=enforced", wish)
         assert answer["enforced_at"] is not None
     for mode in ("incremental", "full"):

@@ -20,13 +20,13 @@ async def test_a_relay_that_wakes_up_late_sends_nothing(rig: Rig) -> None:
     doors = rig.doors(list_id)
 
     async def two_relays() -> bool:
-        return len(rig.processes("dispatch")) == 2
+        return len(rig.relays()) == 2
 
     await eventually("two relays", two_relays)
     try:
         await rig.start(mailing)
         await rig.reached(mailing, 0.15, RECIPIENTS)
-        async with rig.stopped(rig.processes("dispatch")[:1]):
+        async with rig.stopped(rig.relays()[:1]):
             told = []
             for number, reader in enumerate(readers):
                 told.append(await doors.say(reader, DOORS[number % len(DOORS)]))
@@ -44,4 +44,4 @@ async def test_a_relay_that_wakes_up_late_sends_nothing(rig: Rig) -> None:
     assert verdict.unsaid_mails == ()
     assert counts["suppressed"] >= SAID // 4, "the noes came too late to prove anything"
     assert counts["uncertain"] <= CONNECTIONS
-    assert len(rig.processes("dispatch")) == 2
+    assert len(rig.relays()) == 2

@@ -79,8 +79,14 @@ class Contacts:
             if list_id not in self.lists:
                 return httpx.Response(404, json={})
             row = {
-                "account_id": str(self.account_id), "list_id": str(list_id), "name": "A list", "key_kind": "email",
-                "default_country": "IT", "timezone": "Europe/Rome", "caps": self.caps[list_id], "version": 1,
+                "account_id": str(self.account_id),
+                "list_id": str(list_id),
+                "name": "A list",
+                "key_kind": "email",
+                "default_country": "IT",
+                "timezone": "Europe/Rome",
+                "caps": self.caps[list_id],
+                "version": 1,
                 "controller": {"name": "Somebody", "email": "dpo@example.test"},
             }
             return httpx.Response(200, json=row)
@@ -108,7 +114,16 @@ class Contacts:
         key = None
         if one.address is not None:
             key = "\\x" + address_key(PEPPER, self.account_id, "email", one.address).hex()
-        return [place, list_id, one.contact_id, one.fkey, one.address, key, one.consent, json.dumps(one.merge)]
+        return [
+            place,
+            list_id,
+            one.contact_id,
+            one.fkey,
+            one.address,
+            key,
+            one.consent,
+            json.dumps(one.merge),
+        ]
 
 
 class OneAccount:
@@ -147,9 +162,13 @@ class Street:
     def expander(self) -> Expander:
         return Expander(self.db, self.client, self.keyring, CLOCK)
 
-    async def mailing(self, *lists: UUID, expand: bool = True, schedule: datetime | None = None) -> MailingView:
+    async def mailing(
+        self, *lists: UUID, expand: bool = True, schedule: datetime | None = None
+    ) -> MailingView:
         """A started mailing to the lists; with `expand`, its messages are there."""
-        wish = MailingWish("News", "email", self.template, self.sender, lists, "marketing", schedule, None, None)
+        wish = MailingWish(
+            "News", "email", self.template, self.sender, lists, "marketing", schedule, None, None
+        )
         made = await open_mailing(self.db, self.client, self.call, wish, CLOCK.now())
         await start_mailing(self.db, self.client, self.call, made.id, CLOCK.now())
         if expand:
@@ -161,7 +180,9 @@ async def open_street(db: Database) -> Street:
     """An account with a verified domain, a sender and a template."""
     account_id = new_id()
     contacts = Contacts(account_id)
-    client = InternalClient("http://contacts", SecretStr("s" * 32), transport=httpx.MockTransport(contacts.answer))
+    client = InternalClient(
+        "http://contacts", SecretStr("s" * 32), transport=httpx.MockTransport(contacts.answer)
+    )
     await client.open()
     keyring = KeyRing(OneAccount(account_id), CLOCK, db)
     await keyring.pull()
@@ -172,21 +193,35 @@ async def open_street(db: Database) -> Street:
     assert checked.state == "verified"
     sender = await add_sender(db, call, "A Shop", "news@example.test", None, CLOCK.now())
     wish = TemplateWish(
-        "t", "email", "Ciao {{ name }}", "<p>Ciao {{ name }} <a href='{{ unsubscribe_url }}'>basta</a></p>",
-        "Ciao {{ name }} {{ unsubscribe_url }}", "marketing",
+        "t",
+        "email",
+        "Ciao {{ name }}",
+        "<p>Ciao {{ name }} <a href='{{ unsubscribe_url }}'>basta</a></p>",
+        "Ciao {{ name }} {{ unsubscribe_url }}",
+        "marketing",
     )
     template = await add_template(db, call, wish, CLOCK.now())
     return Street(db, account_id, contacts, client, keyring, sender.id, template.id)
 
 
-def a_no(street: Street, number: int, person: Person, list_id: UUID | None = None, *, released: bool = False) -> FeedItem:
+def a_no(
+    street: Street, number: int, person: Person, list_id: UUID | None = None, *, released: bool = False
+) -> FeedItem:
     """A feed item about a person, by address and contact."""
     assert person.address is not None
     key = address_key(PEPPER, street.account_id, "email", person.address)
     now = CLOCK.now()
     return FeedItem(
-        number=number, suppression_id=new_id(), account_id=street.account_id, channel="email",
-        scope="account" if list_id is None else "list", list_id=list_id,
-        subjects=(address_subject(key).hex(), contact_subject(person.contact_id).hex()), reason="unsubscribe",
-        door="one_click", released=released, received_at=now, recorded_at=now,
+        number=number,
+        suppression_id=new_id(),
+        account_id=street.account_id,
+        channel="email",
+        scope="account" if list_id is None else "list",
+        list_id=list_id,
+        subjects=(address_subject(key).hex(), contact_subject(person.contact_id).hex()),
+        reason="unsubscribe",
+        door="one_click",
+        released=released,
+        received_at=now,
+        recorded_at=now,
     )

@@ -36,8 +36,11 @@ async def test_every_recipient_has_one_state(street: Street) -> None:
         page = await decision_page(street.db, street.account_id, made.id, person.contact_id, 10, None)
         reasons[person.contact_id] = page.items[0].reason
     assert reasons == {
-        bob.contact_id: "consent", twin.contact_id: "duplicate", odd.contact_id: "address",
-        none.contact_id: "no_address", eve.contact_id: "unsubscribe",
+        bob.contact_id: "consent",
+        twin.contact_id: "duplicate",
+        odd.contact_id: "address",
+        none.contact_id: "no_address",
+        eve.contact_id: "unsubscribe",
     }
 
 
@@ -80,7 +83,9 @@ async def test_two_expanders_make_one_audience(street: Street) -> None:
 
 
 async def test_twenty_thousand_recipients_are_a_matter_of_seconds(street: Street) -> None:
-    listed = street.contacts.open_list([Person(f"p{n}@x.test", merge={"name": f"N{n}"}) for n in range(20_000)])
+    listed = street.contacts.open_list(
+        [Person(f"p{n}@x.test", merge={"name": f"N{n}"}) for n in range(20_000)]
+    )
     made = await street.mailing(listed, expand=False)
 
     began = time.monotonic()

@@ -34,7 +34,9 @@ async def test_a_no_stops_its_messages_in_its_scope_once(street: Street) -> None
 
     assert (await one_mailing(street.db, street.account_id, here.id)).counts.suppressed == 1
     assert (await one_mailing(street.db, street.account_id, there.id)).counts.waiting == 1
-    assert await applier(street).apply(1, [a_no(street, 2, ann)]) == 2, "the whole account: the other list's too"
+    assert await applier(street).apply(1, [a_no(street, 2, ann)]) == 2, (
+        "the whole account: the other list's too"
+    )
     assert (await one_mailing(street.db, street.account_id, there.id)).counts.suppressed == 1
     async with street.db.platform() as tx:
         bodies = await tx.driver.fetch("SELECT body FROM handovers ORDER BY created_at, id")
@@ -132,5 +134,14 @@ async def test_a_wake_cuts_the_long_poll_short(street: Street) -> None:
 async def test_another_accounts_rows_are_not_there(street: Street) -> None:
     await street.mailing(street.contacts.open_list([Person("a@x.test")]))
     async with street.db.account(new_id()) as tx:
-        for table in ("domains", "senders", "templates", "lists", "mailings", "expansions", "messages", "mailing_numbers"):
+        for table in (
+            "domains",
+            "senders",
+            "templates",
+            "lists",
+            "mailings",
+            "expansions",
+            "messages",
+            "mailing_numbers",
+        ):
             assert await tx.driver.fetchval(f"SELECT count(*) FROM {table}") == 0, table

@@ -26,7 +26,12 @@ from mailmaker.dispatch.storage.seal import Seal
 
 SECRET = "mm_live_test"
 SCOPES = (
-    "domains:read", "domains:write", "templates:read", "templates:write", "mailings:read", "mailings:write",
+    "domains:read",
+    "domains:write",
+    "templates:read",
+    "templates:write",
+    "mailings:read",
+    "mailings:write",
 )
 
 
@@ -37,7 +42,11 @@ class Keys(OneAccount):
         if secret_hash != hashlib.sha256(SECRET.encode()).hexdigest():
             return None
         return KeyRow(
-            key_id=new_id(), account_id=self._row.account_id, secret_hash=secret_hash, scopes=SCOPES, version=1
+            key_id=new_id(),
+            account_id=self._row.account_id,
+            secret_hash=secret_hash,
+            scopes=SCOPES,
+            version=1,
         )
 
 
@@ -45,11 +54,17 @@ class Keys(OneAccount):
 async def http(street: Street) -> AsyncIterator[httpx.AsyncClient]:
     keyring = KeyRing(Keys(street.account_id), CLOCK, street.db)
     await keyring.pull()
-    shared = Shared.model_validate({"service_token": "s" * 32, "token_keys": "1:" + "a" * 43, "pepper": "cA" * 22})
+    shared = Shared.model_validate(
+        {"service_token": "s" * 32, "token_keys": "1:" + "a" * 43, "pepper": "cA" * 22}
+    )
     zone = OwnZone("shop.test", street.db, MAIL_DOMAIN, NoDns())
     app = create_app(
-        "dispatch", [domains.router, templates.router, mailings.router], shared=shared, keyring=keyring,
-        metrics=Metrics(), ready={},
+        "dispatch",
+        [domains.router, templates.router, mailings.router],
+        shared=shared,
+        keyring=keyring,
+        metrics=Metrics(),
+        ready={},
         state=Desk(street.db, street.client, zone, Seal("a secret of sixteen"), CLOCK, MAIL_DOMAIN),
     )
     headers = {"Authorization": f"Bearer {SECRET}"}
@@ -63,7 +78,9 @@ def pointers(answer: httpx.Response) -> list[str]:
     return [error["pointer"] for error in answer.json()["errors"]]
 
 
-async def test_a_domain_shows_its_records_and_is_verified_before_it_has_senders(http: httpx.AsyncClient) -> None:
+async def test_a_domain_shows_its_records_and_is_verified_before_it_has_senders(
+    http: httpx.AsyncClient,
+) -> None:
     made = (await http.post("/v1/domains", json={"name": "News.Shop.TEST"})).json()
     assert made["name"] == "news.shop.test"
     assert made["state"] == "pending"
@@ -84,8 +101,12 @@ async def test_a_domain_shows_its_records_and_is_verified_before_it_has_senders(
 
 
 async def test_templates_that_may_not_be_sent_are_refused_by_part(http: httpx.AsyncClient) -> None:
-    good = {"channel": "email", "subject": "Ciao {{ name }}", "html": "<a href='{{ unsubscribe_url }}'>x</a>",
-            "text": "{{ city }} {{ unsubscribe_url }}"}
+    good = {
+        "channel": "email",
+        "subject": "Ciao {{ name }}",
+        "html": "<a href='{{ unsubscribe_url }}'>x</a>",
+        "text": "{{ city }} {{ unsubscribe_url }}",
+    }
     made = await http.post("/v1/templates", json=good)
     assert made.status_code == 201
     assert made.json()["fields"] == ["city", "name"]
@@ -94,7 +115,9 @@ async def test_templates_that_may_not_be_sent_are_refused_by_part(http: httpx.As
     assert pointers(await http.post("/v1/templates", json=good | {"subject": "a\r\nBcc: b"})) == ["/subject"]
     sms = await http.post("/v1/templates", json={"channel": "sms", "text": "hello"})
     assert (sms.status_code, sms.json()["code"]) == (422, "not_available")
-    shown = await http.post(f"/v1/templates/{made.json()['id']}:preview", json={"values": {"name": "<b>", "city": "Roma"}})
+    shown = await http.post(
+        f"/v1/templates/{made.json()['id']}:preview", json={"values": {"name": "<b>", "city": "Roma"}}
+    )
     assert shown.json()["subject"] == "Ciao <b>"
     assert shown.json()["text"].startswith("Roma https://")
 
@@ -102,8 +125,14 @@ async def test_templates_that_may_not_be_sent_are_refused_by_part(http: httpx.As
 async def test_a_mailing_walks_from_draft_to_cancelled(http: httpx.AsyncClient, street: Street) -> None:
     people = [Person(f"p{n}@x.test") for n in range(2500)]
     listed = street.contacts.open_list(people)
-    wish = {"name": "News", "channel": "email", "template": str(street.template), "sender": str(street.sender),
-            "class": "marketing", "lists": [str(listed)]}
+    wish = {
+        "name": "News",
+        "channel": "email",
+        "template": str(street.template),
+        "sender": str(street.sender),
+        "class": "marketing",
+        "lists": [str(listed)],
+    }
     unknown = await http.post("/v1/mailings", json=wish | {"lists": [str(listed), str(new_id())]})
     assert (unknown.status_code, pointers(unknown)) == (422, ["/lists/1"])
     assert pointers(await http.post("/v1/mailings", json=wish | {"lists": ["nonsense"]})) == ["/lists/0"]
@@ -131,7 +160,9 @@ async def test_a_mailing_walks_from_draft_to_cancelled(http: httpx.AsyncClient, 
     rest = (await http.get(f"{path}/messages", params={"limit": 1000, "cursor": page["next"]})).json()
     seen = {item["contact"] for item in page["items"] + rest["items"]}
     assert len(seen) == 2000
-    why = await http.get("/v1/decisions", params={"mailing": made.json()["id"], "contact": str(people[0].contact_id)})
+    why = await http.get(
+        "/v1/decisions", params={"mailing": made.json()["id"], "contact": str(people[0].contact_id)}
+    )
     assert [(item["state"], item["verdict"]) for item in why.json()["items"]] == [("cancelled", "not_sent")]
     assert (await http.get(f"/v1/mailings/{new_id()}")).status_code == 404
     assert (await http.get("/v1/decisions")).status_code == 422
@@ -164,7 +195,9 @@ async def test_a_capped_contact_is_told_which_mailing_won(http: httpx.AsyncClien
     async with street.db.platform() as tx:
         fence = await relays.take(tx, 60, "test", 1)
     for made in (first, second):
-        running = RunningMailing(street.account_id, made.id, made.number, "email", "marketing", (listed,), None, True, False)
+        running = RunningMailing(
+            street.account_id, made.id, made.number, "email", "marketing", (listed,), None, True, False
+        )
         await claim_batch(street.db, CLOCK, running, fence, 10)
 
     answer = await http.get("/v1/decisions", params={"contact": str(ann.contact_id)})

@@ -73,7 +73,11 @@ class Relay:
             await self._claim_on(mailings, stop, fence, room, sending)
 
     async def _claim_on(
-        self, mailings: list[RunningMailing], stop: asyncio.Event, fence: int, room: asyncio.Semaphore,
+        self,
+        mailings: list[RunningMailing],
+        stop: asyncio.Event,
+        fence: int,
+        room: asyncio.Semaphore,
         sending: asyncio.TaskGroup,
     ) -> None:
         while not stop.is_set():
@@ -99,8 +103,19 @@ class Relay:
             self._seen.sent[attempts[one]["contact_id"]].append((now, one))
         self._seen.sends += len(begun)
         ended = [
-            Ended(mailing.account_id, one, attempts[one]["attempt_id"], state, None,
-                  now if state == "deferred" else None, True, 250, "ok", 0, now)
+            Ended(
+                mailing.account_id,
+                one,
+                attempts[one]["attempt_id"],
+                state,
+                None,
+                now if state == "deferred" else None,
+                True,
+                250,
+                "ok",
+                0,
+                now,
+            )
             for one in begun
             if (state := self._chance.choice(["delivered", "deferred", "deferred", "stuck"])) != "stuck"
         ]
@@ -133,8 +148,18 @@ async def test_no_send_begins_after_enforced(street: Street) -> None:
     async with street.db.platform() as tx:
         rows = await tx.driver.fetch("SELECT * FROM mailings")
     mailings = [
-        RunningMailing(r["account_id"], r["id"], r["number"], r["channel"], r["class"], tuple(r["list_ids"]),
-                       r["valid_until"], True, False) for r in rows
+        RunningMailing(
+            r["account_id"],
+            r["id"],
+            r["number"],
+            r["channel"],
+            r["class"],
+            tuple(r["list_ids"]),
+            r["valid_until"],
+            True,
+            False,
+        )
+        for r in rows
     ]
     assert {m.id for m in mailings} == {first.id, second.id}
     seen, feed, stop = Record(), Feed(), asyncio.Event()
@@ -170,7 +195,9 @@ async def test_no_send_begins_after_enforced(street: Street) -> None:
         if at > word.enforced_at and message not in {named.message for named in word.in_flight}
     ]
     assert late == []
-    after = [at for contact, word in by_contact.items() for at, _ in seen.sent[contact] if at > word.enforced_at]
+    after = [
+        at for contact, word in by_contact.items() for at, _ in seen.sent[contact] if at > word.enforced_at
+    ]
     assert len(after) > 3, "nothing was in flight when it was enforced: the model shows nothing"
     stopped = {one.message for word in enforced.values() for one in word.stopped}
     assert len(stopped) > NOES / 4

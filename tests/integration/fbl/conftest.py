@@ -37,8 +37,13 @@ async def fbl(database_of: Callable[[str], Awaitable[Database]]) -> AsyncIterato
         return await receive(db, arrived)
 
     server = SmtpServer(
-        Door(frozenset({DOMAIN}), keys, keyring, keep, clock), host="127.0.0.1", port=0, hostname=DOMAIN,
-        most_bytes=1_000_000, most_sessions=5, timeout=30,
+        Door(frozenset({DOMAIN}), keys, keyring, keep, clock),
+        host="127.0.0.1",
+        port=0,
+        hostname=DOMAIN,
+        most_bytes=1_000_000,
+        most_sessions=5,
+        timeout=30,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(server.run(stop))

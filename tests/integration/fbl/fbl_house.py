@@ -27,7 +27,9 @@ class Contacts:
     away: bool = False
 
     def open(self, number: int) -> UUID:
-        row = AccountRow(account_id=new_id(), number=number, name=f"account {number}", state="open", version=number)
+        row = AccountRow(
+            account_id=new_id(), number=number, name=f"account {number}", state="open", version=number
+        )
         self.rows[str(number)] = self.rows[str(row.account_id)] = row
         return row.account_id
 

@@ -21,8 +21,19 @@ from mailmaker.common.web.keyring import KeyRing
 from mailmaker.fbl.api import reports
 
 FIELDS = {
-    "id", "sha256", "kind", "received_at", "rcpt", "message_id", "feedback_type", "recipients", "identity",
-    "attributed", "acted", "suppression", "error",
+    "id",
+    "sha256",
+    "kind",
+    "received_at",
+    "rcpt",
+    "message_id",
+    "feedback_type",
+    "recipients",
+    "identity",
+    "attributed",
+    "acted",
+    "suppression",
+    "error",
 }
 MAIL = b"Subject: unsubscribe\r\nMessage-ID: <one@y.example>\r\n\r\n\xff\r\n"
 
@@ -36,7 +47,10 @@ class Keys:
     async def changes(self, after: int) -> KeysPage:
         return KeysPage(
             accounts=tuple(row for name, row in self.fbl.contacts.rows.items() if name.isdigit()),
-            keys=tuple(self._key(*one) for one in (("a-secret", 7, True), ("b-secret", 8, True), ("c-secret", 7, False))),
+            keys=tuple(
+                self._key(*one)
+                for one in (("a-secret", 7, True), ("b-secret", 8, True), ("c-secret", 7, False))
+            ),
             version=1,
         )
 
@@ -48,8 +62,11 @@ class Keys:
 
     def _key(self, secret: str, number: int, reads: bool) -> KeyRow:
         return KeyRow(
-            key_id=new_id(), account_id=self.fbl.contacts.rows[str(number)].account_id,
-            secret_hash=hashlib.sha256(secret.encode()).hexdigest(), scopes=("reports:read",) if reads else (), version=1,
+            key_id=new_id(),
+            account_id=self.fbl.contacts.rows[str(number)].account_id,
+            secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
+            scopes=("reports:read",) if reads else (),
+            version=1,
         )
 
 
@@ -58,11 +75,14 @@ async def http(fbl: Fbl) -> AsyncIterator[httpx.AsyncClient]:
     fbl.contacts.open(8)
     keyring = KeyRing(Keys(fbl), SystemClock())
     await keyring.pull()
-    shared = Shared.model_validate({
-        "service_token": "s" * 32, "token_keys": "1:" + base64.urlsafe_b64encode(b"k" * 32).decode(),
-        "pepper": base64.urlsafe_b64encode(b"p" * 32).decode(),
-        "operator_key_hash": hashlib.sha256(b"operator").hexdigest(),
-    })
+    shared = Shared.model_validate(
+        {
+            "service_token": "s" * 32,
+            "token_keys": "1:" + base64.urlsafe_b64encode(b"k" * 32).decode(),
+            "pepper": base64.urlsafe_b64encode(b"p" * 32).decode(),
+            "operator_key_hash": hashlib.sha256(b"operator").hexdigest(),
+        }
+    )
     app: FastAPI = create_app(
         "fbl", [reports.router], shared=shared, keyring=keyring, metrics=Metrics(), ready={}, state=fbl.db
     )
@@ -102,10 +122,16 @@ async def test_accounts_see_their_own_and_the_operator_all(fbl: Fbl, http: httpx
     await fbl.send("abuse@mail.example.com", MAIL)
     seen = {}
     for secret in ("a-secret", "b-secret", "operator"):
-        seen[secret] = [one["id"] for one in (await http.get("/v1/reports", headers=key(secret))).json()["items"]]
+        seen[secret] = [
+            one["id"] for one in (await http.get("/v1/reports", headers=key(secret))).json()["items"]
+        ]
     assert [len(ids) for ids in seen.values()] == [1, 1, 3]
     assert seen["operator"] == sorted(seen["operator"], reverse=True)
-    for secret, report in (("a-secret", seen["b-secret"][0]), ("b-secret", seen["operator"][0]), ("operator", new_id())):
+    for secret, report in (
+        ("a-secret", seen["b-secret"][0]),
+        ("b-secret", seen["operator"][0]),
+        ("operator", new_id()),
+    ):
         answer = await http.get(f"/v1/reports/{report}", headers=key(secret))
         assert (answer.status_code, answer.json()["code"]) == (404, "report_not_found")
     assert (await http.get(f"/v1/reports/{seen['a-secret'][0]}", headers=key("operator"))).status_code == 200
@@ -119,8 +145,10 @@ async def test_pages_and_refusals(fbl: Fbl, http: httpx.AsyncClient) -> None:
     assert [len(first["items"]), len(rest["items"])] == [2, 1]
     assert rest["next"] is None
     for path, status, code in (
-        ("/v1/reports?sha256=zz", 422, "sha256_invalid"), ("/v1/reports?cursor=zz", 422, "invalid"),
-        ("/v1/reports?limit=5000", 422, "invalid"), ("/v1/reports/nothing", 422, "invalid"),
+        ("/v1/reports?sha256=zz", 422, "sha256_invalid"),
+        ("/v1/reports?cursor=zz", 422, "invalid"),
+        ("/v1/reports?limit=5000", 422, "invalid"),
+        ("/v1/reports/nothing", 422, "invalid"),
     ):
         answer = await http.get(path, headers=key("a-secret"))
         assert (answer.status_code, answer.json()["code"]) == (status, code), path

@@ -48,7 +48,9 @@ def test_feedback_reports_are_told_by_type_and_address() -> None:
     right = [row for row in rows if [found[str(row["file"])].feedback_type] == row["feedback_type"]]
     assert len(right) >= 0.97 * len(rows)
     plain = [row for row in rows if row["identity"] == "plain address in report"]
-    assert sum(found[str(row["file"])].address in row["original_rcpt_to"] for row in plain) >= 0.8 * len(plain)  # type: ignore[operator]
+    assert sum(found[str(row["file"])].address in row["original_rcpt_to"] for row in plain) >= 0.8 * len(
+        plain
+    )  # type: ignore[operator]
 
 
 def test_no_report_about_another_senders_mail_suppresses_anybody() -> None:
@@ -61,14 +63,19 @@ def test_bounces_are_told_from_the_rest_and_few_living_addresses_are_called_dead
     rows = [row for row in truth(held, "bounces-sisimai") if row["truth"] == "table"]
     bounces = [row for row in rows if row["reason"] not in ("feedback", "vacation", "delivered", "expired")]
     kinds = {str(row["file"]): examine(held[f"bounces-sisimai/bounce/{row['file']}"]) for row in bounces}
-    told = [name for name, found in kinds.items() if judge(Box.BOUNCE, found, attributed=True).kind == "bounce"]
+    told = [
+        name for name, found in kinds.items() if judge(Box.BOUNCE, found, attributed=True).kind == "bounce"
+    ]
     assert len(told) >= 0.95 * len(kinds)
     # Sisimai's "filtered" says "user unknown" too: the server's own words for a dead address, which we believe.
     soft = [row for row in bounces if not row["hard"] and row["reason"] not in ("filtered", "suspend")]
     dead = [
-        row for row in soft
+        row
+        for row in soft
         if any(
-            category_of(one).permanent for one in kinds[str(row["file"])].recipients if one.address == row["recipient"]
+            category_of(one).permanent
+            for one in kinds[str(row["file"])].recipients
+            if one.address == row["recipient"]
         )
     ]
     assert len(dead) <= 0.03 * len(soft), [row["file"] for row in dead]

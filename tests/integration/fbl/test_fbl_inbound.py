@@ -19,12 +19,18 @@ HANDOVERS = "SELECT account_id, target, path, body FROM handovers ORDER BY creat
 REPORTS = "SELECT * FROM reports ORDER BY id"
 
 
-@pytest.mark.parametrize("mail", [MAIL, APPLE, b"", b"\r\n", b"Content-Type: text/html\r\n\r\n<p>leave me alone"])
+@pytest.mark.parametrize(
+    "mail", [MAIL, APPLE, b"", b"\r\n", b"Content-Type: text/html\r\n\r\n<p>leave me alone"]
+)
 async def test_an_unsubscribe_mail_is_a_no_by_its_rcpt_alone(fbl: Fbl, mail: bytes) -> None:
     rcpt = fbl.rcpt(Purpose.MAIL_UNSUBSCRIBE)
     assert await fbl.send(rcpt.upper(), mail, "somebody@else.example") == (250, b"2.0.0 kept")
     (handed,) = await fbl.rows(HANDOVERS)
-    assert (handed["account_id"], handed["target"], handed["path"]) == (fbl.account, "suppression", "/internal/nos")
+    assert (handed["account_id"], handed["target"], handed["path"]) == (
+        fbl.account,
+        "suppression",
+        "/internal/nos",
+    )
     (report,) = await fbl.rows(REPORTS)
     no = handed["body"]
     assert no["id"] == str(report["id"])
@@ -61,8 +67,14 @@ async def test_the_same_mail_again_is_recognised(fbl: Fbl) -> None:
 async def test_what_is_not_ours_is_refused_in_the_session(fbl: Fbl) -> None:
     good = fbl.rcpt(Purpose.MAIL_UNSUBSCRIBE)
     forged = f"u+{'a' * 56}@mail.example.com"
-    for rcpt in (forged, good.replace("u+", "b+"), "info@mail.example.com", "fbl@elsewhere.example",
-                 f"{good}@elsewhere.example", "someone%elsewhere.example@mail.example.com"):
+    for rcpt in (
+        forged,
+        good.replace("u+", "b+"),
+        "info@mail.example.com",
+        "fbl@elsewhere.example",
+        f"{good}@elsewhere.example",
+        "someone%elsewhere.example@mail.example.com",
+    ):
         code, text = await fbl.send(rcpt, MAIL)
         assert (code, text[:5]) in ((550, b"5.1.1"), (553, b"5.1.3")), rcpt
     assert await fbl.send([forged, good], MAIL) == (250, b"2.0.0 kept")
@@ -75,7 +87,9 @@ async def test_roles_are_accepted_and_kept_for_the_operator(fbl: Fbl) -> None:
     assert (await fbl.send("postmaster", MAIL))[0] == 250
     assert await fbl.settler.settle_some() == 4
     rows = await fbl.rows(REPORTS)
-    assert {(row["account_id"], row["acted"], row["attributed"]) for row in rows} == {(NOBODY, "queued_for_operator", False)}
+    assert {(row["account_id"], row["acted"], row["attributed"]) for row in rows} == {
+        (NOBODY, "queued_for_operator", False)
+    }
     assert [row["kind"] for row in rows] == ["other", "abuse", "other", "other"]
 
 
@@ -120,10 +134,16 @@ SEQUENCES = [b"\n.\n", b"\n.\r", b"\r.\n", b"\r.\r", b"\n.\r\n", b"\r.\r\n", b"\
 
 @pytest.mark.parametrize("sequence", SEQUENCES)
 async def test_no_bare_line_end_ends_a_mail(fbl: Fbl, sequence: bytes) -> None:
-    first, second = fbl.rcpt(Purpose.MAIL_UNSUBSCRIBE), fbl.rcpt(
-        Purpose.MAIL_UNSUBSCRIBE, replace(fbl.token, contact_id=new_id())
+    first, second = (
+        fbl.rcpt(Purpose.MAIL_UNSUBSCRIBE),
+        fbl.rcpt(Purpose.MAIL_UNSUBSCRIBE, replace(fbl.token, contact_id=new_id())),
     )
-    body = MAIL + b"one" + sequence + f"MAIL FROM:<b@c.example>\r\nRCPT TO:<{second}>\r\nDATA\r\nsmuggled".encode()
+    body = (
+        MAIL
+        + b"one"
+        + sequence
+        + f"MAIL FROM:<b@c.example>\r\nRCPT TO:<{second}>\r\nDATA\r\nsmuggled".encode()
+    )
     reader, writer = await asyncio.open_connection("127.0.0.1", fbl.server.port)
     writer.write(b"EHLO me\r\n")
     await asyncio.sleep(0)

@@ -116,8 +116,13 @@ async def test_a_torn_last_line_is_left_out(sink: Sink, tmp_path: Path) -> None:
 async def test_killed_it_keeps_what_it_answered_and_starts_again(tmp_path: Path) -> None:
     for round_ in (1, 2):
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mailmaker.common.testing.sink",
-            "--dir", str(tmp_path), "--keep-bytes", "all",
+            sys.executable,
+            "-m",
+            "mailmaker.common.testing.sink",
+            "--dir",
+            str(tmp_path),
+            "--keep-bytes",
+            "all",
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None

@@ -40,13 +40,23 @@ def test_what_has_begun_cannot_be_cancelled() -> None:
     assert {"sending"} == UNSETTLED - CANCELLABLE
 
 
-@pytest.mark.parametrize(("state", "verb", "scheduled", "target"), [
-    ("draft", "start", False, "running"), ("draft", "start", True, "scheduled"), ("running", "pause", False, "paused"),
-    ("paused", "resume", False, "running"), ("paused", "cancel", False, "cancelled"),
-    ("running", "start", False, "running"), ("cancelled", "cancel", False, "cancelled"),
-    ("finished", "cancel", False, None), ("cancelled", "resume", False, None), ("draft", "pause", False, None),
-    ("finished", "start", False, None), ("paused", "start", False, None),
-])
+@pytest.mark.parametrize(
+    ("state", "verb", "scheduled", "target"),
+    [
+        ("draft", "start", False, "running"),
+        ("draft", "start", True, "scheduled"),
+        ("running", "pause", False, "paused"),
+        ("paused", "resume", False, "running"),
+        ("paused", "cancel", False, "cancelled"),
+        ("running", "start", False, "running"),
+        ("cancelled", "cancel", False, "cancelled"),
+        ("finished", "cancel", False, None),
+        ("cancelled", "resume", False, None),
+        ("draft", "pause", False, None),
+        ("finished", "start", False, None),
+        ("paused", "start", False, None),
+    ],
+)
 def test_verbs_lead_where_they_may(state: str, verb: str, scheduled: bool, target: str | None) -> None:
     assert state_after(state, verb, scheduled=scheduled) == target  # type: ignore[arg-type]
 
@@ -56,7 +66,9 @@ def directive(number: int, subject: bytes = b"a1", *, released: bool = False) ->
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.sampled_from([b"a1", b"a2", b"c3"]), st.booleans())))
-def test_the_last_word_on_a_key_stands_in_whatever_order_it_comes(words: list[tuple[int, bytes, bool]]) -> None:
+def test_the_last_word_on_a_key_stands_in_whatever_order_it_comes(
+    words: list[tuple[int, bytes, bool]],
+) -> None:
     unique = {number: directive(number, subject, released=released) for number, subject, released in words}
     found = latest(unique.values())
     assert found == latest(reversed(unique.values()))
@@ -89,13 +101,19 @@ def test_each_written_part_needs_its_unsubscribe_link() -> None:
     uses = {"html": {"unsubscribe_url"}, "text": {"name"}}
     assert parts_without_unsubscribe(uses, {"html": "<a>", "text": "hi"}) == ("text",)
     assert parts_without_unsubscribe(uses, {"html": "<a>", "text": "  "}) == ()
-    assert TemplateWish("", "email", "s", "h", "t", "marketing").sources == {"subject": "s", "html": "h", "text": "t"}
+    assert TemplateWish("", "email", "s", "h", "t", "marketing").sources == {
+        "subject": "s",
+        "html": "h",
+        "text": "t",
+    }
 
 
 def test_a_domain_is_verified_by_exactly_our_key() -> None:
     records = records_of("shop.example", "mm1", "QUJD", "mail.example")
     dkim, dmarc = records
-    assert verified(judge(records, {dkim.name: ["v=DKIM1; k=rsa; p=QU JD"]})), "white space in p= does not count"
+    assert verified(judge(records, {dkim.name: ["v=DKIM1; k=rsa; p=QU JD"]})), (
+        "white space in p= does not count"
+    )
     assert not verified(judge(records, {dkim.name: ["v=DKIM1; k=rsa; p=QUJE"]}))
     assert not verified(judge(records, {dkim.name: [dkim.value, dkim.value]})), "two keys under one selector"
     assert not verified(judge(records, {dmarc.name: [dmarc.value]}))

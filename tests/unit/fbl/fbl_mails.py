@@ -34,7 +34,12 @@ def our_headers(token: Token = TOKEN) -> dict[str, str]:
 
 
 def feedback_report(
-    returned: str, *, kind: str = "abuse", part: str = "text/rfc822-headers", fields: str = "", encoding: str = "7bit"
+    returned: str,
+    *,
+    kind: str = "abuse",
+    part: str = "text/rfc822-headers",
+    fields: str = "",
+    encoding: str = "7bit",
 ) -> bytes:
     return crlf(f"""
 From: <feedback@provider.example>
@@ -68,8 +73,12 @@ Content-Transfer-Encoding: {encoding}
 
 
 def delivery_report(
-    *, action: str = "failed", status: str = "5.1.1", diagnostic: str = "smtp; 550 5.1.1 <ada@example.com>: user unknown",
-    original: str | None = None, extra: str = "",
+    *,
+    action: str = "failed",
+    status: str = "5.1.1",
+    diagnostic: str = "smtp; 550 5.1.1 <ada@example.com>: user unknown",
+    original: str | None = None,
+    extra: str = "",
 ) -> bytes:
     first = f"Original-Recipient: rfc822;{original}\n" if original else ""
     return crlf(f"""

@@ -27,7 +27,11 @@ HEADERS = our_headers()
 
 
 def test_a_delivery_report_in_any_case_and_folding() -> None:
-    found = examine(delivery_report(diagnostic="smtp;\n 550 5.1.1 no such\n\tuser here", original="ada+2Blist@example.com"))
+    found = examine(
+        delivery_report(
+            diagnostic="smtp;\n 550 5.1.1 no such\n\tuser here", original="ada+2Blist@example.com"
+        )
+    )
     assert found.shape == "delivery_report"
     assert found.message_id == "<dsn-1@mx.example.com>"
     assert found.original_message_id == "<original-1@mail.example.com>"
@@ -37,12 +41,15 @@ def test_a_delivery_report_in_any_case_and_folding() -> None:
     assert found.address == "ada+list@example.com"
 
 
-@pytest.mark.parametrize("bend", [
-    lambda raw: raw.replace(b"\r\n", b"\n"),
-    lambda raw: raw.replace(b"\r\n", b"\r"),
-    lambda raw: raw[: raw.rfind(b"--AAA.1--")],
-    lambda raw: raw.replace(b"Message/Delivery-Status", b"message/delivery-status; charset=x"),
-])
+@pytest.mark.parametrize(
+    "bend",
+    [
+        lambda raw: raw.replace(b"\r\n", b"\n"),
+        lambda raw: raw.replace(b"\r\n", b"\r"),
+        lambda raw: raw[: raw.rfind(b"--AAA.1--")],
+        lambda raw: raw.replace(b"Message/Delivery-Status", b"message/delivery-status; charset=x"),
+    ],
+)
 def test_line_ends_and_missing_ends_do_not_hide_it(bend: object) -> None:
     assert callable(bend)
     found = examine(bend(delivery_report()))
@@ -53,7 +60,8 @@ def test_several_recipients_and_a_delay() -> None:
     second = "\nFinal-Recipient: rfc822; bob@example.com\nAction: delayed\nStatus: 4.4.1\n"
     found = examine(delivery_report(extra=second))
     assert [(one.address, one.action) for one in found.recipients] == [
-        ("ada@example.com", "failed"), ("bob@example.com", "delayed"),
+        ("ada@example.com", "failed"),
+        ("bob@example.com", "delayed"),
     ]
 
 
@@ -68,10 +76,20 @@ def test_any_one_header_of_ours_is_enough(name: str, part: str) -> None:
 
 
 @given(
-    name=st.sampled_from(sorted(HEADERS)), upper=st.booleans(), fold=st.booleans(),
-    noise=st.lists(st.sampled_from([
-        "Received: from [redacted]", "To: redacted-4f9@comcast.net", "X-Broken", "Subject: =?utf-8?Q?Ciao_=C3=A8?=",
-    ]), max_size=4),
+    name=st.sampled_from(sorted(HEADERS)),
+    upper=st.booleans(),
+    fold=st.booleans(),
+    noise=st.lists(
+        st.sampled_from(
+            [
+                "Received: from [redacted]",
+                "To: redacted-4f9@comcast.net",
+                "X-Broken",
+                "Subject: =?utf-8?Q?Ciao_=C3=A8?=",
+            ]
+        ),
+        max_size=4,
+    ),
     encoding=st.sampled_from(["7bit", "quoted-printable", "base64"]),
 )
 @settings(max_examples=200, deadline=None)
@@ -91,11 +109,13 @@ def test_tok3_masked_wrapped_and_folded_it_still_resolves(
 
 
 def _quoted(line: str) -> str:
-    return "=\n".join(line[at:at + 70] for at in range(0, len(line), 70)) or line
+    return "=\n".join(line[at : at + 70] for at in range(0, len(line), 70)) or line
 
 
 def test_a_report_says_its_type_and_address_and_hides_what_is_redacted() -> None:
-    found = examine(feedback_report("Subject: x", kind="Opt-Out", fields="Original-Rcpt-To: <ada@example.com>\n"))
+    found = examine(
+        feedback_report("Subject: x", kind="Opt-Out", fields="Original-Rcpt-To: <ada@example.com>\n")
+    )
     assert (found.feedback_type, found.address) == ("opt-out", "ada@example.com")
     found = examine(feedback_report("Subject: x", fields="Original-Rcpt-To: redacted@example.com\n"))
     assert found.address is None
@@ -110,7 +130,8 @@ def test_apples_unsubscribe_out_of_office_and_plain_mail() -> None:
 
 
 def test_a_bounce_in_plain_words() -> None:
-    found = examine(crlf("""
+    found = examine(
+        crlf("""
 From: MAILER-DAEMON@qmail.example
 Subject: failure notice
 
@@ -122,7 +143,8 @@ Remote host said: 550 5.1.1 User unknown
 --- Below this line is a copy of the message.
 
 <someone@else.example>:
-"""))
+""")
+    )
     assert found.shape == "text_bounce"
     assert [(one.address, one.status) for one in found.recipients] == [("ada@example.com", "5.1.1")]
 
@@ -139,12 +161,18 @@ def nested(depth: int) -> bytes:
     return head + b"Content-Type: text/plain\r\n\r\nx\r\n"
 
 
-@pytest.mark.parametrize(("mail", "code"), [
-    (nested(30), "too_deep"),
-    (b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\nx\r\n" * 300, "too_many_parts"),
-    (b"X: " + b"y" * 300_000 + b"\r\n\r\n", "header_too_large"),
-    (b"Content-Type: message/rfc822\r\n\r\n" * 30, "too_deep"),
-])
+@pytest.mark.parametrize(
+    ("mail", "code"),
+    [
+        (nested(30), "too_deep"),
+        (
+            b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\nx\r\n" * 300,
+            "too_many_parts",
+        ),
+        (b"X: " + b"y" * 300_000 + b"\r\n\r\n", "header_too_large"),
+        (b"Content-Type: message/rfc822\r\n\r\n" * 30, "too_deep"),
+    ],
+)
 def test_mail_built_to_hurt_breaks_a_limit_by_name(mail: bytes, code: str) -> None:
     with pytest.raises(Unreadable) as broken:
         examine(mail)
@@ -170,7 +198,9 @@ def test_large_and_hostile_mail_is_read_in_a_moment() -> None:
 def test_no_bytes_make_it_fall(raw: bytes) -> None:
     try:
         examine(raw)
-        examine(b'Content-Type: multipart/report; boundary="x"\n\n--x\n' + raw + b"\n--x\nContent-Type: " + raw)
+        examine(
+            b'Content-Type: multipart/report; boundary="x"\n\n--x\n' + raw + b"\n--x\nContent-Type: " + raw
+        )
     except Unreadable:
         pass
 

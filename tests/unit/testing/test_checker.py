@@ -43,8 +43,14 @@ def seen(address: str, begun: float, *, mailing: int = 7, accepted: bool = True)
 
 def no(address: str, enforced: float | None, *in_flight: str, answered: bool = True) -> Told:
     return Told(
-        address, "link", at(0), at(0.1) if answered else None, "id", at(0.1),
-        None if enforced is None else at(enforced), frozenset(in_flight),
+        address,
+        "link",
+        at(0),
+        at(0.1) if answered else None,
+        "id",
+        at(0.1),
+        None if enforced is None else at(enforced),
+        frozenset(in_flight),
     )
 
 
@@ -82,8 +88,11 @@ def test_duplicates_are_accepted_twice_in_one_mailing() -> None:
 
 def test_lost_and_unsaid_mails() -> None:
     verdict = judge(
-        [seen("a@x.it", 1), seen("c@x.it", 1), seen("d@x.it", 1)], [], MAILINGS,
-        delivered=[("seven", "a@x.it"), ("seven", "b@x.it")], may_have_arrived=[("seven", "d@x.it")],
+        [seen("a@x.it", 1), seen("c@x.it", 1), seen("d@x.it", 1)],
+        [],
+        MAILINGS,
+        delivered=[("seven", "a@x.it"), ("seven", "b@x.it")],
+        may_have_arrived=[("seven", "d@x.it")],
     )
     assert verdict.lost_mails == (("seven", "b@x.it"),)
     assert verdict.unsaid_mails == (("seven", "c@x.it"),)

@@ -11,7 +11,7 @@ from mailmaker.common.feed import FeedFollower
 from mailmaker.common.mail.address import pepper_check
 from mailmaker.common.mail.tokens import TokenKeys
 from mailmaker.common.ops.clock import SystemClock
-from mailmaker.common.ops.lifecycle import House, Running
+from mailmaker.common.ops.lifecycle import House, Running, Worker
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
@@ -51,7 +51,8 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     keys = TokenKeys.from_setting(shared.token_keys.get_secret_value())
     figures = Figures(metrics)
     seal = Seal(settings.signing_secret.get_secret_value())
-    applier = FeedApplier(db, FeedFollower(suppression, pepper_check(shared.pepper_bytes)), clock, metrics)
+    follower = FeedFollower(suppression, pepper_check(shared.pepper_bytes))
+    applier = FeedApplier(db, follower, clock, metrics, patience=settings.feed_patience)
     resolver = OwnZone(settings.demo_zone, db, shared.mail_domain, SystemResolver())
     app = create_app(
         NAME,
@@ -63,18 +64,19 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring), "feed": feed_is_fresh(db)},
         description="Mailings: who gets them, who got them, and why not.",
     )
-    workers = (
+    workers: list[Worker] = [
         keyring,
         applier,
         Expander(db, contacts, keyring, clock),
         Settler(db, clock),
         LeaseSweeper(db, metrics),
-        Relay(db, clock, keys, seal, _relay(settings, shared), metrics),
         Consumer(db, bus, CONSUMER, hears(db, applier.wake), figures),
         Pruner(db),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression}, figures),
-    )
+    ]
+    if settings.relay:
+        workers.append(Relay(db, clock, keys, seal, _relay(settings, shared), metrics))
     return Running(app, workers, (db, contacts, suppression, keyring))
 
 
@@ -84,6 +86,7 @@ def _relay(settings: Settings, shared: Shared) -> RelaySettings:
         smarthost=Smarthost(host, int(port), settings.ehlo),
         doors=Doors(shared.base_url, shared.mail_domain),
         connections=settings.connections,
+        nice=settings.nice,
     )
 
 

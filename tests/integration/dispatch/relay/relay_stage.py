@@ -33,7 +33,10 @@ DOORS = Doors("http://127.0.0.1:8000", "mail.demo.test")
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-HTML = "<p>Gentile {{ name | default: 'cliente' }},</p>\n" + "<p>Un paragrafo come un altro, perché così è.</p>\n" * 4
+HTML = (
+    "<p>Gentile {{ name | default: 'cliente' }},</p>\n"
+    + "<p>Un paragrafo come un altro, perché così è.</p>\n" * 4
+)
 HTML += '<p><a href="{{ unsubscribe_url }}">Non scrivetemi</a></p>'
 
 
@@ -57,17 +60,26 @@ class Stage:
             await run(
                 "INSERT INTO domains (account_id, id, name, state, selector, public_key, private_key, created_at)"
                 " VALUES ($1, $2, 'demo.test', 'verified', 'mm1', $3, $4, $5)",
-                self.account, self.domain, PUBLIC.decode(), sealed, now,
+                self.account,
+                self.domain,
+                PUBLIC.decode(),
+                sealed,
+                now,
             )
             await run(
                 "INSERT INTO senders (account_id, id, domain_id, name, email, created_at)"
                 " VALUES ($1, $2, $3, 'Società Demo', 'news@demo.test', $4)",
-                self.account, self.sender, self.domain, now,
+                self.account,
+                self.sender,
+                self.domain,
+                now,
             )
             await run(
                 "INSERT INTO templates (account_id, id, name, channel, subject, html, body, fields, created_at)"
                 " VALUES ($1, $2, 't', 'email', '', '', '', '{}', $3)",
-                self.account, self.template, now,
+                self.account,
+                self.template,
+                now,
             )
         await self.vouch()
         return self
@@ -75,7 +87,9 @@ class Stage:
     async def vouch(self) -> None:
         """The feed is at its head now, and stays vouched for during the test."""
         async with self.db.platform() as tx:
-            await tx.driver.execute("UPDATE feed_position SET confirmed_at = clock_timestamp() + interval '1 hour'")
+            await tx.driver.execute(
+                "UPDATE feed_position SET confirmed_at = clock_timestamp() + interval '1 hour'"
+            )
 
     async def open_list(self, caps: dict[str, Any] | None = None) -> UUID:
         list_id = new_id()
@@ -83,13 +97,21 @@ class Stage:
             await tx.driver.execute(
                 "INSERT INTO lists (account_id, list_id, name, key_kind, caps, timezone, controller, closed, version)"
                 " VALUES ($1, $2, 'Clienti', 'email', $3, 'Europe/Rome', '{}', false, 1)",
-                self.account, list_id, json.dumps({} if caps is None else {"email": caps}),
+                self.account,
+                list_id,
+                json.dumps({} if caps is None else {"email": caps}),
             )
         return list_id
 
     async def mailing(
-        self, list_id: UUID, *, html: str = HTML, subject: str = "Ciao {{ name }}", mail_class: str = "marketing",
-        valid_until: datetime | None = None, state: str = "running",
+        self,
+        list_id: UUID,
+        *,
+        html: str = HTML,
+        subject: str = "Ciao {{ name }}",
+        mail_class: str = "marketing",
+        valid_until: datetime | None = None,
+        state: str = "running",
     ) -> UUID:
         mailing = new_id()
         self.mailings.append(mailing)
@@ -100,14 +122,32 @@ class Stage:
                 " started_at, expanded_at, valid_until)"
                 " VALUES ($1, 7, $2, $3, 'm', 'email', $4, $5, $6, $7, $8, $9, $10, $11, $12, '{name}', 'Società Demo',"
                 " 'news@demo.test', now(), now(), now(), $13)",
-                self.account, mailing, len(self.mailings), mail_class, state, self.template, self.sender, self.domain,
-                [list_id], subject, html, "Ciao {{ name }}\n{{ unsubscribe_url }}\n", valid_until,
+                self.account,
+                mailing,
+                len(self.mailings),
+                mail_class,
+                state,
+                self.template,
+                self.sender,
+                self.domain,
+                [list_id],
+                subject,
+                html,
+                "Ciao {{ name }}\n{{ unsubscribe_url }}\n",
+                valid_until,
             )
         return mailing
 
     async def messages(
-        self, mailing: UUID, list_id: UUID, contacts: list[UUID], *, channel: str = "email",
-        merge: dict[str, Any] | None = None, fkey: bool = False, mail_class: str = "marketing",
+        self,
+        mailing: UUID,
+        list_id: UUID,
+        contacts: list[UUID],
+        *,
+        channel: str = "email",
+        merge: dict[str, Any] | None = None,
+        fkey: bool = False,
+        mail_class: str = "marketing",
     ) -> list[UUID]:
         """One message to each contact; contact n of any list has the address of its id."""
         rows = []
@@ -115,11 +155,25 @@ class Stage:
             address = f"c{contact.hex}@example.com"
             key = address_key(PEPPER, self.account, "email", address)
             name = merge if merge is not None else {"name": f"Mario {contact.hex[-4:]}"}
-            rows.append((
-                self.account, new_id(), mailing, list_id, contact, channel, mail_class, address,
-                contact.hex if fkey else None, key, address_subject(key), contact_subject(contact),
-                fkey_subject(list_id, contact.hex) if fkey else None, json.dumps(name), "queued",
-            ))
+            rows.append(
+                (
+                    self.account,
+                    new_id(),
+                    mailing,
+                    list_id,
+                    contact,
+                    channel,
+                    mail_class,
+                    address,
+                    contact.hex if fkey else None,
+                    key,
+                    address_subject(key),
+                    contact_subject(contact),
+                    fkey_subject(list_id, contact.hex) if fkey else None,
+                    json.dumps(name),
+                    "queued",
+                )
+            )
         async with self.db.platform() as tx:
             await tx.driver.executemany(
                 "INSERT INTO messages (account_id, id, mailing_id, list_id, contact_id, channel, class, address, fkey,"
@@ -131,21 +185,34 @@ class Stage:
         return [row[1] for row in rows]
 
     async def suppress(
-        self, subject: bytes, *, number: int, list_id: UUID | None = None, source: str = "feed", released: bool = False
+        self,
+        subject: bytes,
+        *,
+        number: int,
+        list_id: UUID | None = None,
+        source: str = "feed",
+        released: bool = False,
     ) -> None:
         async with self.db.platform() as tx:
             await tx.driver.execute(
                 "INSERT INTO suppressed VALUES ($1, 'email', $2, $3, $4, $5, $6, NULL, 'unsubscribe')"
                 " ON CONFLICT (account_id, channel, subject, list_id, source) DO UPDATE SET number = excluded.number,"
                 " released = excluded.released",
-                self.account, subject, list_id or UUID(int=0), source, number, released,
+                self.account,
+                subject,
+                list_id or UUID(int=0),
+                source,
+                number,
+                released,
             )
 
     async def states(self, mailing: UUID | None = None) -> dict[str, int]:
         async with self.db.platform() as tx:
             rows = await tx.driver.fetch(
                 "SELECT state, count(*) AS n FROM messages WHERE account_id = $1 AND ($2::uuid IS NULL OR mailing_id = $2)"
-                " GROUP BY state", self.account, mailing,
+                " GROUP BY state",
+                self.account,
+                mailing,
             )
         return {row["state"]: row["n"] for row in rows}
 
@@ -159,7 +226,9 @@ class Stage:
 
     def relay(self, port: int, *, connections: int = 4, plan: RetryPlan | None = None) -> Relay:
         settings = RelaySettings(
-            Smarthost("127.0.0.1", port, "relay.demo.test"), DOORS, connections=connections,
+            Smarthost("127.0.0.1", port, "relay.demo.test"),
+            DOORS,
+            connections=connections,
             plan=plan or RetryPlan(requeue=timedelta(milliseconds=50)),
         )
         return Relay(self.db, SystemClock(), KEYS, SEAL, settings, Metrics())

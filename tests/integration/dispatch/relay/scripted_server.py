@@ -65,7 +65,11 @@ class ScriptedServer:
             self.pipelined = self.pipelined or bool(reader._buffer)  # type: ignore[attr-defined]
             usual = OK
             if verb == "EHLO":
-                usual = b"250-scripted\r\n" + (b"250-PIPELINING\r\n" if self.pipelining else b"") + b"250 8BITMIME"
+                usual = (
+                    b"250-scripted\r\n"
+                    + (b"250-PIPELINING\r\n" if self.pipelining else b"")
+                    + b"250 8BITMIME"
+                )
             elif verb == "DATA":
                 usual = b"354 go" if rcpt else b"554 5.5.1 no valid recipients"
             elif verb == "QUIT":

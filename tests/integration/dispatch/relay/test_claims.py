@@ -34,17 +34,26 @@ async def claimed(stage: Stage, mailing: UUID, fence: int = 1, limit: int = 500)
 
 def ended(stage: Stage, row: Any, state: str, **about: Any) -> Ended:
     plain: dict[str, Any] = {
-        "reason": None, "due_at": None, "counted": True, "reply_code": 250, "reply_text": "ok", "feed_stamp": 1,
+        "reason": None,
+        "due_at": None,
+        "counted": True,
+        "reply_code": 250,
+        "reply_text": "ok",
+        "feed_stamp": 1,
         "ended_at": datetime.now(UTC),
     }
-    return Ended(account_id=stage.account, id=row["id"], attempt_id=row["attempt_id"], state=state, **(plain | about))
+    return Ended(
+        account_id=stage.account, id=row["id"], attempt_id=row["attempt_id"], state=state, **(plain | about)
+    )
 
 
 def beginning(stage: Stage, row: Any) -> tuple[UUID, UUID, UUID]:
     return stage.account, row["id"], row["attempt_id"]
 
 
-async def test_cap_is_never_exceeded_by_simultaneous_mailings_and_decisions_name_the_winner(stage: Stage) -> None:
+async def test_cap_is_never_exceeded_by_simultaneous_mailings_and_decisions_name_the_winner(
+    stage: Stage,
+) -> None:
     in_list = await stage.open_list({"day": 1, "week": 5})
     people = contacts(400)
     mailings = [await stage.mailing(in_list) for _ in range(3)]
@@ -121,8 +130,13 @@ async def test_a_reservation_comes_back_when_the_message_does_not_go(stage: Stag
     assert begun == {row["id"] for row in rows[:3]}
     due = datetime.now(UTC) + timedelta(hours=1)
     await door.group(
-        [ended(stage, rows[0], "delivered"), ended(stage, rows[1], "deferred", due_at=due, reply_code=451),
-         ended(stage, rows[2], "uncertain")], [], lease.fence,
+        [
+            ended(stage, rows[0], "delivered"),
+            ended(stage, rows[1], "deferred", due_at=due, reply_code=451),
+            ended(stage, rows[2], "uncertain"),
+        ],
+        [],
+        lease.fence,
     )
     await unclaim(stage.db, [(beginning(stage, rows[3]), "queued", None)], lease.fence)
     assert await stage.states() == {"delivered": 1, "deferred": 1, "uncertain": 1, "queued": 1}
@@ -172,8 +186,14 @@ async def test_a_late_outcome_of_the_same_attempt_settles_what_was_uncertain(sta
     # The attempt's own word counts; another attempt's or a repeated one does not.
     forged = replace(ended(stage, rows[0], "delivered"), id=rows[3]["id"])
     await door.group(
-        [ended(stage, rows[0], "delivered"), ended(stage, rows[1], "bounced"),
-         ended(stage, rows[2], "queued", counted=False), forged], [], lease.fence,
+        [
+            ended(stage, rows[0], "delivered"),
+            ended(stage, rows[1], "bounced"),
+            ended(stage, rows[2], "queued", counted=False),
+            forged,
+        ],
+        [],
+        lease.fence,
     )
     await door.group([ended(stage, rows[0], "bounced")], [], lease.fence)
     assert await stage.states() == {"delivered": 1, "bounced": 1, "queued": 2, "uncertain": 1}
@@ -189,7 +209,9 @@ async def test_a_claim_that_was_not_begun_goes_back_in_line(stage: Stage) -> Non
     await stage.messages(mailing, in_list, contacts(2))
     lease = await take_lease(stage.db, CLOCK)
     rows = await claimed(stage, mailing, lease.fence)
-    await stage.run("UPDATE messages SET claimed_until = now() - interval '3 seconds' WHERE id = $1", rows[0]["id"])
+    await stage.run(
+        "UPDATE messages SET claimed_until = now() - interval '3 seconds' WHERE id = $1", rows[0]["id"]
+    )
     assert await LeaseSweeper(stage.db, Metrics()).sweep() == 1
     assert await stage.states() == {"queued": 1, "claimed": 1}
     assert await leave(stage.db, lease) == 1

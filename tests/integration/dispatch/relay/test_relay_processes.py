@@ -24,8 +24,13 @@ CONNECTIONS = 4
 async def relay_process(stage: Stage, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
     url = stage.db._dsn.render_as_string(hide_password=False)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE / "relay_process.py"), url, str(port), str(CONNECTIONS),
-        stdout=asyncio.subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(HERE)},
+        sys.executable,
+        str(HERE / "relay_process.py"),
+        url,
+        str(port),
+        str(CONNECTIONS),
+        stdout=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(HERE)},
     )
     try:
         yield process
@@ -101,7 +106,10 @@ async def test_a_relay_stopped_past_its_lease_sends_nothing_that_was_not_in_flig
         await swept(stage)
         # What another process does meanwhile: everything that has not begun is stopped; the rest is named in flight.
         await stage.run("UPDATE messages SET state = 'suppressed' WHERE state IN ('queued', 'deferred')")
-        named = {row["address"] for row in await stage.rows("SELECT address FROM messages WHERE state = 'uncertain'")}
+        named = {
+            row["address"]
+            for row in await stage.rows("SELECT address FROM messages WHERE state = 'uncertain'")
+        }
         assert len(named) <= CONNECTIONS
         before = set(addresses(server))
         process.send_signal(signal.SIGCONT)

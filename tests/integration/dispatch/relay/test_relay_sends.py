@@ -103,7 +103,9 @@ async def test_a_refused_recipient_whose_server_still_asks_for_data_gets_an_empt
     stage: Stage, running: Run
 ) -> None:
     await one_mailing(stage, 3)
-    script = ScriptedServer(answers={"RCPT": [b"550 5.1.1 no"], "DATA": [b"354 anyway"], "DOT": [b"554 5.5.1 nobody"]})
+    script = ScriptedServer(
+        answers={"RCPT": [b"550 5.1.1 no"], "DATA": [b"354 anyway"], "DOT": [b"554 5.5.1 nobody"]}
+    )
     async with serving(script) as server:
         running(stage.relay(server.port, connections=1))
         await settled(stage, {"delivered": 2, "bounced": 1})
@@ -140,7 +142,8 @@ async def test_a_mailing_whose_validity_is_over_expires_unsent(stage: Stage, run
 async def test_421_and_silent_close_requeue_and_count_nothing(stage: Stage, running: Run) -> None:
     await one_mailing(stage, 12)
     script = ScriptedServer(
-        answers={"MAIL": [b"421 4.3.2 busy"], "DATA": [None], "DOT": [b"250 ok", b"421 4.7.0 closing"]}, close_after=4
+        answers={"MAIL": [b"421 4.3.2 busy"], "DATA": [None], "DOT": [b"250 ok", b"421 4.7.0 closing"]},
+        close_after=4,
     )
     async with serving(script) as server:
         running(stage.relay(server.port, connections=2))
@@ -199,13 +202,17 @@ async def test_stopping_gives_everything_back(stage: Stage, running: Run) -> Non
         found = await stage.states()
         assert found.keys() <= {"delivered", "queued"}
         assert found["delivered"] == len(server.seen)
-        assert not await stage.rows("SELECT FROM messages WHERE state = 'queued' AND (fence IS NOT NULL OR attempts > 0)")
+        assert not await stage.rows(
+            "SELECT FROM messages WHERE state = 'queued' AND (fence IS NOT NULL OR attempts > 0)"
+        )
         running(stage.relay(server.port, connections=4))
         await settled(stage, {"delivered": 300})
         assert len({seen.rcpt for seen in server.seen}) == 300
 
 
-async def test_a_message_that_cannot_be_written_is_skipped_and_the_others_go(stage: Stage, running: Run) -> None:
+async def test_a_message_that_cannot_be_written_is_skipped_and_the_others_go(
+    stage: Stage, running: Run
+) -> None:
     in_list = await stage.open_list()
     mailing = await stage.mailing(in_list)
     await stage.messages(mailing, in_list, contacts(3))

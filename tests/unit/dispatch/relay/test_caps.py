@@ -36,7 +36,11 @@ def test_a_calendar_day_begins_at_midnight_in_the_policy_s_zone() -> None:
 
 def test_a_week_begins_on_the_day_the_policy_says() -> None:
     sunday = at(2026, 11, 29, 12)
-    for first, since in (("monday", at(2026, 11, 23)), ("sunday", at(2026, 11, 29)), ("saturday", at(2026, 11, 28))):
+    for first, since in (
+        ("monday", at(2026, 11, 23)),
+        ("sunday", at(2026, 11, 29)),
+        ("saturday", at(2026, 11, 28)),
+    ):
         (window,) = windows_at(ChannelCap(week=1, week_starts_on=first), sunday)  # type: ignore[arg-type]
         assert window.since == since
         assert window.ends == window.since + timedelta(days=7)
@@ -77,9 +81,13 @@ def test_a_claim_is_good_until_the_earliest_of_three_ends() -> None:
     assert allowance(ChannelCap(day=1), noon, soon).good_until == soon
     late = at(2026, 11, 24, 23, 59, 30)
     assert allowance(ChannelCap(day=1), late, None).good_until == at(2026, 11, 24, 23, 59, 58)
-    assert allowance(ChannelCap(day=1, window="rolling"), late, None).good_until == late + timedelta(seconds=60)
+    assert allowance(ChannelCap(day=1, window="rolling"), late, None).good_until == late + timedelta(
+        seconds=60
+    )
     # In the last two seconds of a window nothing may be claimed at all.
-    assert allowance(ChannelCap(day=1), at(2026, 11, 24, 23, 59, 59), None).good_until < at(2026, 11, 24, 23, 59, 59)
+    assert allowance(ChannelCap(day=1), at(2026, 11, 24, 23, 59, 59), None).good_until < at(
+        2026, 11, 24, 23, 59, 59
+    )
 
 
 def test_a_held_message_waits_for_the_window_to_turn() -> None:
@@ -95,19 +103,35 @@ def test_a_stored_policy_is_read_by_channel() -> None:
     assert channel_cap({}, "email") == ChannelCap()
 
 
-_ZONES = st.sampled_from(["Europe/Rome", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "UTC", "Africa/Casablanca"])
+_ZONES = st.sampled_from(
+    ["Europe/Rome", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "UTC", "Africa/Casablanca"]
+)
 _NOW = st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)).map(lambda d: d.replace(tzinfo=UTC))
 _LIMIT = st.one_of(st.none(), st.integers(0, 3))
 
 
 @settings(max_examples=200, deadline=None)
-@given(day=_LIMIT, week=_LIMIT, month=_LIMIT, kind=st.sampled_from(["calendar", "rolling"]), zone=_ZONES, now=_NOW,
-       weekday=st.sampled_from(["monday", "sunday", "saturday"]))
+@given(
+    day=_LIMIT,
+    week=_LIMIT,
+    month=_LIMIT,
+    kind=st.sampled_from(["calendar", "rolling"]),
+    zone=_ZONES,
+    now=_NOW,
+    weekday=st.sampled_from(["monday", "sunday", "saturday"]),
+)
 def test_windows_hold_now_and_are_kept_long_enough(
     day: int | None, week: int | None, month: int | None, kind: str, zone: str, now: datetime, weekday: str
 ) -> None:
     cap = ChannelCap.model_validate(
-        {"day": day, "week": week, "month": month, "window": kind, "timezone": zone, "week_starts_on": weekday}
+        {
+            "day": day,
+            "week": week,
+            "month": month,
+            "window": kind,
+            "timezone": zone,
+            "week_starts_on": weekday,
+        }
     )
     for window in windows_at(cap, now):
         assert window.since <= now
@@ -119,8 +143,14 @@ def test_windows_hold_now_and_are_kept_long_enough(
 
 
 @settings(max_examples=100, deadline=None)
-@given(day=_LIMIT, week=_LIMIT, kind=st.sampled_from(["calendar", "rolling"]), zone=_ZONES, start=_NOW,
-       steps=st.lists(st.integers(1, 40_000), min_size=1, max_size=60))
+@given(
+    day=_LIMIT,
+    week=_LIMIT,
+    kind=st.sampled_from(["calendar", "rolling"]),
+    zone=_ZONES,
+    start=_NOW,
+    steps=st.lists(st.integers(1, 40_000), min_size=1, max_size=60),
+)
 def test_a_cap_is_never_exceeded_in_any_window(
     day: int | None, week: int | None, kind: str, zone: str, start: datetime, steps: list[int]
 ) -> None:

@@ -26,14 +26,16 @@ KEYS = TokenKeys({1: b"k" * 32})
 DOORS = Doors("https://m.demo.test", "mail.demo.test")
 CONTACT, LIST = uuid4(), uuid4()
 HTML = (
-    "<p>Gentile {{ name | default: \"cliente\" }}</p><p>{{city}} {{ name | escape }}</p>"
-    "<a href=\"{{ unsubscribe_url }}\">no</a>"
+    '<p>Gentile {{ name | default: "cliente" }}</p><p>{{city}} {{ name | escape }}</p>'
+    '<a href="{{ unsubscribe_url }}">no</a>'
 )
 BODY = "Ciao {{ name }}\n{{ unsubscribe_url }}"
 
 
 def compiled(html: str = HTML, subject: str = "Ciao {{ name }}", body: str = BODY) -> CompiledMail:
-    copy = Copy(7, 12, uuid4(), uuid4(), subject, html, body, "Società Demo", "news@demo.test", "re@demo.test")
+    copy = Copy(
+        7, 12, uuid4(), uuid4(), subject, html, body, "Società Demo", "news@demo.test", "re@demo.test"
+    )
     return CompiledMail(copy, DOORS, KEYS)
 
 
@@ -50,12 +52,24 @@ def part(message: EmailMessage, kind: str) -> str:
 
 
 _VALUE = st.one_of(
-    st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.text(max_size=40), st.sampled_from(["", "<b>&\"'", " "]),
-    st.floats(allow_nan=False, allow_infinity=False, width=32), st.lists(st.text(max_size=5), max_size=3),
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**12), 10**12),
+    st.text(max_size=40),
+    st.sampled_from(["", "<b>&\"'", " "]),
+    st.floats(allow_nan=False, allow_infinity=False, width=32),
+    st.lists(st.text(max_size=5), max_size=3),
 )
 _SOURCES = [
-    "{{ a }}", "x {{a}} y {{ b }} z", "{{ a | default: \"R&D <x>\" }}", "{{ a | default: 'none' | escape }}",
-    "{{ a | escape }}!", "{{ missing }}", "{{ missing | default: 'm' }}", "no field", "",
+    "{{ a }}",
+    "x {{a}} y {{ b }} z",
+    '{{ a | default: "R&D <x>" }}',
+    "{{ a | default: 'none' | escape }}",
+    "{{ a | escape }}!",
+    "{{ missing }}",
+    "{{ missing | default: 'm' }}",
+    "no field",
+    "",
 ]
 
 
@@ -69,31 +83,44 @@ def test_the_fast_path_writes_what_liquid_writes(source: str, kind: Kind, a: Any
     assert fast.replace("\r\n", "\n").replace("\r", "\n") == slow.replace("\r\n", "\n").replace("\r", "\n")
 
 
-@pytest.mark.parametrize("source", [
-    "{% if a %}{{ a }}{% endif %}", "{{ a | upcase }}", "{{- a -}}", "{{ a.b }}", "{{ true }}",
-    "{% raw %}{{ a }}{% endraw %}",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% if a %}{{ a }}{% endif %}",
+        "{{ a | upcase }}",
+        "{{- a -}}",
+        "{{ a.b }}",
+        "{{ true }}",
+        "{% raw %}{{ a }}{% endraw %}",
+    ],
+)
 def test_what_is_more_than_a_field_goes_to_the_engine(source: str) -> None:
     assert Text(source, "html").pieces is None
 
 
 def test_fields_are_what_the_text_asks_for() -> None:
-    assert Text("{{ name }} {% if city == 'x' %}{{ sex }}{% endif %}{% assign q = 1 %}{{ q }}", "text").fields == {
-        "name", "city", "sex"}
+    assert Text(
+        "{{ name }} {% if city == 'x' %}{{ sex }}{% endif %}{% assign q = 1 %}{{ q }}", "text"
+    ).fields == {"name", "city", "sex"}
 
 
-@pytest.mark.parametrize("source", ["{{ name", "{% if x %}", "{{ a | nofilter }}", "{% include 'x' %}", "{% nothing %}"])
+@pytest.mark.parametrize(
+    "source", ["{{ name", "{% if x %}", "{{ a | nofilter }}", "{% include 'x' %}", "{% nothing %}"]
+)
 def test_a_broken_template_says_where(source: str) -> None:
     with pytest.raises(TemplateFault) as caught:
         Text("one\n" + source, "html")
     assert caught.value.line in (2, None)
 
 
-@pytest.mark.parametrize("source", [
-    "{% for i in (1..100000000) %}x{% endfor %}",
-    "{% for i in (1..9000) %}{% for j in (1..9000) %}{{ name }}{% endfor %}{% endfor %}",
-    "{% assign a = 'xxxxxxxxxx' %}{% for i in (1..40) %}{% assign a = a | append: a %}{% endfor %}{{ a }}",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for i in (1..100000000) %}x{% endfor %}",
+        "{% for i in (1..9000) %}{% for j in (1..9000) %}{{ name }}{% endfor %}{% endfor %}",
+        "{% assign a = 'xxxxxxxxxx' %}{% for i in (1..40) %}{% assign a = a | append: a %}{% endfor %}{{ a }}",
+    ],
+)
 def test_a_template_cannot_run_for_ever(source: str) -> None:
     with pytest.raises(TemplateFault):
         Text(source, "html").render({"name": "x" * 1000})
@@ -107,7 +134,9 @@ def test_html_is_escaped_and_text_is_not() -> None:
     assert "Forlì" in part(message, "html")
 
 
-@pytest.mark.parametrize("bad", ["a\r\nBcc: x@y.z", "a\nb", "a\x00b", "a\x1bb", "a\x7fb", "a\x85b", "a\u2028b", "a\x9bb"])
+@pytest.mark.parametrize(
+    "bad", ["a\r\nBcc: x@y.z", "a\nb", "a\x00b", "a\x1bb", "a\x7fb", "a\x85b", "a\u2028b", "a\x9bb"]
+)
 def test_a_value_that_would_break_a_header_is_refused(bad: str) -> None:
     with pytest.raises(TemplateFault):
         mail_of({"name": bad})
@@ -123,7 +152,9 @@ def test_every_place_carries_a_token_of_its_own_purpose() -> None:
     https, mailto = str(message["List-Unsubscribe"]).split(",")
     found = {
         Purpose.UNSUBSCRIBE: https.strip(" <>").removeprefix("https://m.demo.test/u/"),
-        Purpose.MAIL_UNSUBSCRIBE: mailto.strip(" <>").removeprefix("mailto:u+").removesuffix("@mail.demo.test"),
+        Purpose.MAIL_UNSUBSCRIBE: mailto.strip(" <>")
+        .removeprefix("mailto:u+")
+        .removesuffix("@mail.demo.test"),
         Purpose.MESSAGE_ID: str(message["Message-ID"]).strip("<>").removesuffix("@demo.test"),
         Purpose.CFBL: str(message["CFBL-Feedback-ID"]),
         Purpose.X_HEADER: str(message["X-Mailmaker-Token"]),
@@ -139,7 +170,9 @@ def test_every_place_carries_a_token_of_its_own_purpose() -> None:
 
 
 def test_a_mail_is_seven_bit_with_crlf_and_short_lines() -> None:
-    _, raw, message = mail_of({"name": "è" * 300, "city": "x" * 3000 + "\nline\rother\r\n.dot\r\n" + " " * 300})
+    _, raw, message = mail_of(
+        {"name": "è" * 300, "city": "x" * 3000 + "\nline\rother\r\n.dot\r\n" + " " * 300}
+    )
     assert raw.isascii()
     assert b"\n" not in raw.replace(b"\r\n", b"")
     assert b"\r" not in raw.replace(b"\r\n", b"")
@@ -167,7 +200,9 @@ def test_the_form_that_is_signed_is_the_form_of_what_is_sent(pieces: list[str], 
     source = "".join(f"{piece}{{{{ v{at % 3} }}}}" for at, piece in enumerate(pieces))
     for html in (source, ""):
         mail = compiled(html=html, subject="s", body=f".{source}")
-        unsigned = mail.write("a@example.com", CONTACT, LIST, {f"v{n}": value for n, value in enumerate(values)}, NOW)
+        unsigned = mail.write(
+            "a@example.com", CONTACT, LIST, {f"v{n}": value for n, value in enumerate(values)}, NOW
+        )
         assert unsigned.relaxed == relaxed_body(unsigned.body)
         assert unsigned.dotted is (unsigned.body.startswith(b".") or b"\r\n." in unsigned.body)
 
@@ -202,5 +237,8 @@ def test_a_subject_is_read_back(text: str) -> None:
     except UnsafeHeader:
         return
     assert max(len(line) for line in raw.split(b"\r\n")) <= 990
-    message = cast("EmailMessage", email.message_from_bytes(b"Subject: " + raw + b"\r\n\r\n", policy=email.policy.default))
+    message = cast(
+        "EmailMessage",
+        email.message_from_bytes(b"Subject: " + raw + b"\r\n\r\n", policy=email.policy.default),
+    )
     assert str(message["Subject"]) == text.replace("\t", " ").strip()

@@ -34,9 +34,19 @@ class Paper(asyncio.Transport):
 
 def mail() -> Mail:
     return Mail(
-        account_id=uuid4(), id=uuid4(), attempt_id=uuid4(), mailing_id=uuid4(), list_id=uuid4(), channel="email",
-        subjects=(), attempts=0, first_try=None, valid_until=None, good_until=1e9,
-        envelope=b"MAIL FROM:<b@x>\r\nRCPT TO:<a@y>\r\n", data=b"Subject: x\r\n\r\nbody\r\n.\r\n",
+        account_id=uuid4(),
+        id=uuid4(),
+        attempt_id=uuid4(),
+        mailing_id=uuid4(),
+        list_id=uuid4(),
+        channel="email",
+        subjects=(),
+        attempts=0,
+        first_try=None,
+        valid_until=None,
+        good_until=1e9,
+        envelope=b"MAIL FROM:<b@x>\r\nRCPT TO:<a@y>\r\n",
+        data=b"Subject: x\r\n\r\nbody\r\n.\r\n",
     )
 
 
@@ -104,9 +114,15 @@ async def test_a_no_at_the_second_look_drops_the_connection_before_the_body() ->
     assert session.dead
 
 
-@pytest.mark.parametrize(("heard", "dot"), [
-    (b"", False), (b"250 ok\r\n", False), (b"250 ok\r\n250 ok\r\n", False), (b"250 ok\r\n250 ok\r\n354 go\r\n", True),
-])
+@pytest.mark.parametrize(
+    ("heard", "dot"),
+    [
+        (b"", False),
+        (b"250 ok\r\n", False),
+        (b"250 ok\r\n250 ok\r\n", False),
+        (b"250 ok\r\n250 ok\r\n354 go\r\n", True),
+    ],
+)
 async def test_a_lost_connection_is_uncertain_only_after_the_dot(heard: bytes, dot: bool) -> None:
     session, _ = opened()
     end = session.transact(mail(), Looks(2))
@@ -138,7 +154,9 @@ async def test_a_goodbye_between_messages_closes_and_hurts_nobody() -> None:
     assert isinstance(end_of(session.transact(mail(), Looks(2))), Unanswered)
 
 
-@pytest.mark.parametrize("noise", [b"HTTP/1.1 400 Bad\r\n", b"xx\r\n", b"x" * 70_000, b"250-endless\r\n" * 6000])
+@pytest.mark.parametrize(
+    "noise", [b"HTTP/1.1 400 Bad\r\n", b"xx\r\n", b"x" * 70_000, b"250-endless\r\n" * 6000]
+)
 async def test_a_server_that_is_none_is_left(noise: bytes) -> None:
     session, paper = opened()
     end = session.transact(mail(), Looks(2))

@@ -17,10 +17,15 @@ KEY = rsa.generate_private_key(65537, 2048)
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 SIGNER = Signer("demo.test", "mm1", KEY)
 HEADERS = [
-    (b"From", b"Demo <news@demo.test>"), (b"To", b"mario@example.com"), (b"Subject", b"Ciao"),
-    (b"Date", b"Tue, 24 Nov 2026 12:00:00 +0000"), (b"Message-ID", b"<x@demo.test>"), (b"MIME-Version", b"1.0"),
+    (b"From", b"Demo <news@demo.test>"),
+    (b"To", b"mario@example.com"),
+    (b"Subject", b"Ciao"),
+    (b"Date", b"Tue, 24 Nov 2026 12:00:00 +0000"),
+    (b"Message-ID", b"<x@demo.test>"),
+    (b"MIME-Version", b"1.0"),
     (b"List-Unsubscribe", b"<https://m.test/u/x>,\r\n <mailto:u+x@m.test>"),
-    (b"List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"), (b"Feedback-ID", b"1:2:3:4"),
+    (b"List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"),
+    (b"Feedback-ID", b"1:2:3:4"),
     (b"CFBL-Feedback-ID", b"x"),
 ]
 
@@ -35,33 +40,71 @@ def verifies(mail: bytes) -> bool:
     return bool(dkim.verify(mail, dnsfunc=lambda name, timeout=5: b"v=DKIM1; k=rsa; p=" + PUBLIC))
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"\r\n", b"\r\n\r\n\r\n", b"one line\r\n", b"no line end", b"trailing  \t \r\nblanks\t\r\n",
-    b"two\r\n\r\n\r\n", b"perch\xc3\xa9 \xe8 8-bit \xff\r\n", b".\r\n..dots\r\n", b" \r\n", b"a \t b\r\n \r\n\r\n",
-    b"x" * 998 + b"\r\n", b" lead\r\n",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\r\n",
+        b"\r\n\r\n\r\n",
+        b"one line\r\n",
+        b"no line end",
+        b"trailing  \t \r\nblanks\t\r\n",
+        b"two\r\n\r\n\r\n",
+        b"perch\xc3\xa9 \xe8 8-bit \xff\r\n",
+        b".\r\n..dots\r\n",
+        b" \r\n",
+        b"a \t b\r\n \r\n\r\n",
+        b"x" * 998 + b"\r\n",
+        b" lead\r\n",
+    ],
+)
 def test_every_body_verifies(body: bytes) -> None:
     assert verifies(wire(body))
 
 
-@pytest.mark.parametrize("value", [
-    b"folded\r\n  twice\r\n\tand again", b"  blanks   around  ", b"tab\tinside", b"", b"=?utf-8?B?Q2lhbyBNYXJpbw==?=",
-    b"colon: inside; and = signs",
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"folded\r\n  twice\r\n\tand again",
+        b"  blanks   around  ",
+        b"tab\tinside",
+        b"",
+        b"=?utf-8?B?Q2lhbyBNYXJpbw==?=",
+        b"colon: inside; and = signs",
+    ],
+)
 def test_every_folding_of_a_header_verifies(value: bytes) -> None:
     headers = [(name, value if name == b"Subject" else old) for name, old in HEADERS]
     assert verifies(wire(b"body\r\n", headers))
 
 
 def test_several_headers_of_one_name_are_all_covered() -> None:
-    headers = [*HEADERS, (b"Reply-To", b"a@demo.test"), (b"List-Id", b"<l.demo.test>"), (b"Subject", b"again")]
+    headers = [
+        *HEADERS,
+        (b"Reply-To", b"a@demo.test"),
+        (b"List-Id", b"<l.demo.test>"),
+        (b"Subject", b"again"),
+    ]
     assert verifies(wire(b"body\r\n", headers))
 
 
-@pytest.mark.parametrize("name", [
-    b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Reply-To", b"List-Unsubscribe", b"List-Unsubscribe-Post",
-    b"Content-Type", b"Feedback-ID", b"CFBL-Feedback-ID", b"Cc",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"From",
+        b"To",
+        b"Subject",
+        b"Date",
+        b"Message-ID",
+        b"Reply-To",
+        b"List-Unsubscribe",
+        b"List-Unsubscribe-Post",
+        b"Content-Type",
+        b"Feedback-ID",
+        b"CFBL-Feedback-ID",
+        b"Cc",
+    ],
+)
 def test_a_header_added_behind_our_back_breaks_the_signature(name: bytes) -> None:
     mail = wire(b"body\r\n")
     assert verifies(mail)
@@ -76,7 +119,14 @@ def test_a_changed_body_or_header_breaks_the_signature() -> None:
 
 def test_h_names_both_unsubscribe_headers_and_what_else_must_be_signed() -> None:
     listed = chosen_names([name.lower() for name, _ in HEADERS])
-    for name in (b"from", b"subject", b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id", b"cfbl-feedback-id"):
+    for name in (
+        b"from",
+        b"subject",
+        b"list-unsubscribe",
+        b"list-unsubscribe-post",
+        b"feedback-id",
+        b"cfbl-feedback-id",
+    ):
         assert listed.count(name) == 2, name
     assert listed.count(b"mime-version") == 1
     assert b"return-path" not in listed
@@ -99,7 +149,9 @@ def test_rfc_6376_relaxed_example() -> None:
     assert canonical_headers(headers, [b"from", b"subject"]) == b"from:X\r\nsubject:Y Z\r\n"
 
 
-_LINES = st.lists(st.binary(max_size=120).map(lambda raw: raw.replace(b"\r", b"").replace(b"\n", b"")), max_size=12)
+_LINES = st.lists(
+    st.binary(max_size=120).map(lambda raw: raw.replace(b"\r", b"").replace(b"\n", b"")), max_size=12
+)
 _VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200).map(str.encode)
 _FOLDED = st.lists(_VALUES.filter(lambda v: v.strip() != b""), min_size=1, max_size=4).map(b"\r\n ".join)
 

@@ -23,7 +23,9 @@ class Seen:
     running: Mapping[UUID, object] = field(default_factory=lambda: {MAILING: True})
     refusal: Refusal | None = None
 
-    def stopped(self, account_id: UUID, list_id: UUID, channel: str, subjects: tuple[bytes, ...]) -> Refusal | None:
+    def stopped(
+        self, account_id: UUID, list_id: UUID, channel: str, subjects: tuple[bytes, ...]
+    ) -> Refusal | None:
         return self.refusal
 
 

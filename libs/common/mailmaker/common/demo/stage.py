@@ -17,7 +17,7 @@ import httpx
 from mailmaker.common.embedded.ports import free_port
 from mailmaker.common.embedded.process import Child
 from mailmaker.common.testing.ledger import Ledger
-from mailmaker.common.testing.processes import command_line, descendants
+from mailmaker.common.testing.processes import command_line, descendants, environment
 
 READY_WITHIN = 120.0
 
@@ -41,9 +41,17 @@ class Stage:
         wanted = f"mailmaker run {house}"
         return sorted(pid for pid in descendants(self.up.pid) if wanted in command_line(pid))
 
+    def relays(self) -> list[int]:
+        """The processes of dispatch that send."""
+        return [
+            pid
+            for pid in self.processes("dispatch")
+            if b"MAILMAKER_DISPATCH_RELAY=false" not in environment(pid)
+        ]
+
     def kill(self, house: str) -> int | None:
-        """kill -9 of one process of a house; its pid, or None when there was none."""
-        for pid in self.processes(house):
+        """kill -9 of one process of a house, of dispatch one that sends; its pid, or None when there was none."""
+        for pid in self.relays() if house == "dispatch" else self.processes(house):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 return pid

@@ -10,9 +10,9 @@ from pathlib import Path
 SCALABLE = ("dispatch",)
 """Houses of which several processes may share this machine. The others own a port or a local journal."""
 
-BESIDE = {"dispatch": 2}
-"""Processes of a house unless told otherwise. Two of dispatch: while one is killed and started again, the other goes on
-sending and putting every "no" into force."""
+BESIDE = {"dispatch": 3}
+"""Processes of a house unless told otherwise. Of dispatch the first answers HTTP and puts every "no" into force, the others
+send: neither waits for the other's work, and each is stood in for while it is killed and started again."""
 
 
 class BusKind(StrEnum):

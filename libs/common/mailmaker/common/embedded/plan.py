@@ -61,7 +61,11 @@ class Plan:
         told = self._shared(kafka)
         for place in places:
             prefix = f"MAILMAKER_{place.house.upper()}_"
-            told |= self._own(place.house) | {f"{prefix}HOST": HOST, f"{prefix}PORT": str(place.port)}
+            told |= (
+                self._own(place.house)
+                | self._part(place)
+                | {f"{prefix}HOST": HOST, f"{prefix}PORT": str(place.port)}
+            )
             told[f"{prefix}DATABASE_URL"] = as_role(admin_url, place.house, self.role_password(place.house))
         return dict(os.environ) | told
 
@@ -112,6 +116,14 @@ class Plan:
                     "MAILMAKER_FBL_DOMAINS": DEMO_ZONE,
                 }
         return {}
+
+    def _part(self, place: Place) -> dict[str, str]:
+        """Where dispatch has several processes, one puts every "no" into force and the others send."""
+        if place.house != "dispatch" or sum(one.house == "dispatch" for one in self.places) == 1:
+            return {}
+        if place.number == 1:
+            return {"MAILMAKER_DISPATCH_RELAY": "false"}
+        return {"MAILMAKER_DISPATCH_FEED_PATIENCE": "0.5", "MAILMAKER_DISPATCH_NICE": "5"}
 
 
 def draw(state: State, options: UpOptions, houses: Sequence[str]) -> Plan:

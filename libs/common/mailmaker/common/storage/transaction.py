@@ -176,8 +176,10 @@ class Transaction:
         if self._audited:
             await self._driver.execute(_AUDIT, *map(list, zip(*self._audited, strict=True)))
         if self._handovers:
-            await self._driver.execute(_HANDOVERS, *map(list, zip(*self._handovers, strict=True)))
-            await self._driver.execute(f"NOTIFY {self._house}_handovers")
+            await self._driver.execute(
+                _and_ring(_HANDOVERS, f"{self._house}_handovers"),
+                *map(list, zip(*self._handovers, strict=True)),
+            )
         await self.write_staged()
 
     async def write_staged(self) -> None:
@@ -186,9 +188,15 @@ class Transaction:
         if self._events:
             trace = _trace(self._call)
             rows = [_outbox_row(event, trace) for event in self._events]
-            await self._driver.execute(_OUTBOX, *map(list, zip(*rows, strict=True)))
-            await self._driver.execute(f"NOTIFY {self._house}_outbox")
+            await self._driver.execute(
+                _and_ring(_OUTBOX, f"{self._house}_outbox"), *map(list, zip(*rows, strict=True))
+            )
             self._events.clear()
+
+
+def _and_ring(insert: str, bell: str) -> str:
+    """The insert and its NOTIFY in one round trip; who listens hears it once the transaction commits."""
+    return f"WITH written AS ({insert}) SELECT pg_notify('{bell}', '')"
 
 
 def _trace(call: Call | None) -> str:

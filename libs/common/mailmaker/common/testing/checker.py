@@ -77,7 +77,10 @@ class Verdict:
 
 
 def judge(
-    seen: Sequence[Seen], told: Sequence[Told], mailings: Mapping[int, str], delivered: Iterable[Mail] = (),
+    seen: Sequence[Seen],
+    told: Sequence[Told],
+    mailings: Mapping[int, str],
+    delivered: Iterable[Mail] = (),
     may_have_arrived: Iterable[Mail] = (),
 ) -> Verdict:
     """The verdict on one account's run.
@@ -88,10 +91,13 @@ def judge(
     broken, named = violations(seen, told, mailings)
     said = set(delivered)
     return Verdict(
-        violations=tuple(broken), duplicates=tuple(duplicates(seen, mailings)),
+        violations=tuple(broken),
+        duplicates=tuple(duplicates(seen, mailings)),
         lost_mails=tuple(sorted(said - mails(seen, mailings))),
         unsaid_mails=tuple(sorted(mails(seen, mailings) - said - set(may_have_arrived))) if said else (),
-        lost_nos=tuple(lost_nos(told)), accepted=sum(one.accepted for one in seen), left_in_flight=named,
+        lost_nos=tuple(lost_nos(told)),
+        accepted=sum(one.accepted for one in seen),
+        left_in_flight=named,
         latencies=tuple(latencies(told)),
     )
 
@@ -129,7 +135,9 @@ def duplicates(seen: Iterable[Seen], mailings: Mapping[int, str]) -> list[Mail]:
     """Mails the sink accepted more than once."""
     times = Counter(
         (mailing_of(one, mailings), address.casefold())
-        for one in seen if one.accepted for address in one.recipients
+        for one in seen
+        if one.accepted
+        for address in one.recipients
     )
     return sorted(mail for mail, count in times.items() if count > 1)
 
@@ -138,7 +146,9 @@ def mails(seen: Iterable[Seen], mailings: Mapping[int, str]) -> set[Mail]:
     """Everything the sink accepted."""
     return {
         (mailing_of(one, mailings), address.casefold())
-        for one in seen if one.accepted for address in one.recipients
+        for one in seen
+        if one.accepted
+        for address in one.recipients
     }
 
 
@@ -151,7 +161,8 @@ def latencies(told: Iterable[Told]) -> list[float]:
     """Seconds from recorded to enforced, ascending."""
     return sorted(
         (no.enforced_at - no.recorded_at).total_seconds()
-        for no in told if no.enforced_at is not None and no.recorded_at is not None
+        for no in told
+        if no.enforced_at is not None and no.recorded_at is not None
     )
 
 

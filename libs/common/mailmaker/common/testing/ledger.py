@@ -48,8 +48,19 @@ class Seen:
 
 
 _NAMES = (
-    "number", "connection", "begun_monotonic", "begun_utc", "ended_monotonic", "ended_utc", "mail_from",
-    "recipients", "message_id", "token", "sha256", "size", "offset",
+    "number",
+    "connection",
+    "begun_monotonic",
+    "begun_utc",
+    "ended_monotonic",
+    "ended_utc",
+    "mail_from",
+    "recipients",
+    "message_id",
+    "token",
+    "sha256",
+    "size",
+    "offset",
 )
 
 

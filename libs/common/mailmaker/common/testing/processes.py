@@ -38,6 +38,14 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def environment(pid: int) -> bytes:
+    """What a process was told at its start, NUL between the entries; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
 def descendants(pid: int) -> set[int]:
     """The processes below `pid`, at this moment."""
     parents: dict[int, int] = {}

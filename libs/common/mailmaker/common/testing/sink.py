@@ -111,7 +111,7 @@ class _Conversation(asyncio.Protocol):
                 self._transport.abort()
             return False
         line = bytes(self._buffer[:end])
-        del self._buffer[:end + 2]
+        del self._buffer[: end + 2]
         answer = self._answer(line[:4].upper(), line)
         self._transport.write(answer)
         if answer[:3] == b"221":
@@ -173,12 +173,19 @@ class _Conversation(asyncio.Protocol):
         book.number += 1
         fields = _fields(body)
         seen = Seen(
-            number=book.number, connection=self._id, begun_monotonic=begun[0], begun_utc=begun[1],
-            ended_monotonic=ended[0] if ended else None, ended_utc=ended[1] if ended else None,
-            mail_from=envelope.mail_from, recipients=tuple(envelope.recipients),
+            number=book.number,
+            connection=self._id,
+            begun_monotonic=begun[0],
+            begun_utc=begun[1],
+            ended_monotonic=ended[0] if ended else None,
+            ended_utc=ended[1] if ended else None,
+            mail_from=envelope.mail_from,
+            recipients=tuple(envelope.recipients),
             message_id=_text(fields.get(b"message-id", b"")),
             token=_text(fields.get(b"x-mailmaker-token", b"")),
-            sha256=hashlib.sha256(body).hexdigest() if ended else "", size=len(body), offset=None,
+            sha256=hashlib.sha256(body).hexdigest() if ended else "",
+            size=len(body),
+            offset=None,
         )
         book.add(seen, body if ended and book.keeps_next() else None, self._kept if ended else None)
         self._held = ended is not None

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 from mailmaker.common.contracts.deliveries import SuppressionEnforced
 from mailmaker.common.contracts.internal import Enforcement, FeedItem, FeedPage, InFlight
@@ -20,7 +21,10 @@ from mailmaker.dispatch.domain.directives import Directive, directives_of, lates
 from mailmaker.dispatch.storage import directives as standing
 from mailmaker.dispatch.storage.returns import give_back
 
-WAIT = 1.0
+WAIT = 0.2
+"""Seconds a pull may be held open: how long a standby must wait to know that nobody applies the feed."""
+CONFIRM_EVERY = 0.5
+"""Seconds: a stream of "no"s moves the position; what it vouches for need not be written with each of them."""
 ENFORCED = "/internal/enforced"
 Named = dict[int, list[InFlight]]
 
@@ -31,12 +35,16 @@ class FeedApplier:
 
     name = "feed"
 
-    def __init__(self, db: Database, follower: FeedFollower, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, db: Database, follower: FeedFollower, clock: Clock, metrics: Metrics, *, patience: float = 0.0
+    ) -> None:
+        self._patience = patience
         self._db = db
         self._follower = follower
         self._clock = clock
         self._wake = asyncio.Event()
-        self._position = 0
+        self._position = -1
+        self._confirmed = 0.0
         self._latency = metrics.seconds(
             "mailmaker_suppression_enforced_seconds", "From a recorded no to enforced.", ("door",)
         )
@@ -54,24 +62,39 @@ class FeedApplier:
         pause = 0.05
         while not stop.is_set():
             try:
-                await self.step()
-                pause = 0.05
+                if not await self._stands_by():
+                    await self.step()
+                    pause = 0.05
+                    continue
+                pause = self._patience / 4
             except (Unreachable, StorageUnavailable, Refused) as wrong:
                 log.info("feed not followed", reason=str(wrong))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause)
                 pause = min(pause * 2, 1.0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+
+    async def _stands_by(self) -> bool:
+        """Whether another process keeps the feed moving, so that this one need not."""
+        if self._patience == 0:
+            return False
+        async with self._db.platform() as tx:
+            return await standing.followed_for(tx) < self._patience
 
     async def step(self) -> int:
         """One pull and what it brings. Returns the items applied here."""
-        async with self._db.platform() as tx:
-            after = self._position = await standing.position(tx)
+        if self._position < 0 or self._patience:
+            async with self._db.platform() as tx:
+                self._position = await standing.position(tx)
+        after = self._position
         asked = self._clock.boot()
         page = await self._pull(after)
         done = await self.apply(after, page.items)
         if done is None:
+            # Another applier was faster: begin again from where it got to.
+            self._position = -1
             return 0
-        if done >= page.head:
+        if done >= page.head and (not page.items or asked - self._confirmed > CONFIRM_EVERY):
+            self._confirmed = asked
             age = page.confirmed_age + self._clock.boot() - asked
             self._age.set(age)
             async with self._db.platform() as tx:
@@ -106,18 +129,17 @@ class FeedApplier:
             if await standing.position(tx, lock=True) != after:
                 return None
             stopped, in_flight = await stop_and_name(tx, stopping(found), "suppressed")
-            await self._enforce(tx, items, stopped, in_flight)
-            await standing.advance(tx, items[-1].number)
+            # Read after the statements above, never the transaction's start: nothing may be promised for earlier.
+            at = await standing.advance(tx, items[-1].number)
+            self._enforce(tx, at, items, stopped, in_flight)
         self._position = items[-1].number
         self._applied.inc(len(items))
         return self._position
 
-    async def _enforce(
-        self, tx: Transaction, items: Sequence[FeedItem], stopped: Named, in_flight: Named
+    def _enforce(
+        self, tx: Transaction, at: datetime, items: Sequence[FeedItem], stopped: Named, in_flight: Named
     ) -> None:
         """Writes "enforced" of each "no": handed to the ledger, told on the bus."""
-        # Read after the statements above, never the transaction's start: nothing may be promised for earlier.
-        at = await standing.clock(tx)
         for item in items:
             if item.released:
                 continue

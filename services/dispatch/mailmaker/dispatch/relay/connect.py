@@ -36,9 +36,14 @@ class Smarthost:
 async def connect(to: Smarthost, clock: Callable[[], float]) -> Session:
     """An open session, greeted. Raises NotConnected."""
     smtp = aiosmtplib.SMTP(
-        hostname=to.host, port=to.port, local_hostname=to.ehlo, timeout=CONNECT_TIMEOUT,
+        hostname=to.host,
+        port=to.port,
+        local_hostname=to.ehlo,
+        timeout=CONNECT_TIMEOUT,
         start_tls={"opportunistic": None, "required": True, "off": False}[to.tls],
-        validate_certs=to.tls == "required", username=to.username, password=to.password,
+        validate_certs=to.tls == "required",
+        username=to.username,
+        password=to.password,
     )
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):

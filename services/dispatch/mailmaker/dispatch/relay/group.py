@@ -22,7 +22,9 @@ LINGER = 0.002
 class GroupCommit:
     """Collects outcomes and begins of all connections of one fence. One group is under way at a time."""
 
-    def __init__(self, door: BeginAndSettle, fence: int, now: Callable[[], datetime], connections: int) -> None:
+    def __init__(
+        self, door: BeginAndSettle, fence: int, now: Callable[[], datetime], connections: int
+    ) -> None:
         self._door = door
         self._fence = fence
         self._now = now
@@ -116,6 +118,15 @@ class GroupCommit:
     def _taken_back(self, mail: Mail) -> Ended:
         """For a message that may have begun on paper and is not sent: back in line, if it had."""
         return Ended(
-            account_id=mail.account_id, id=mail.id, attempt_id=mail.attempt_id, state="queued", reason=None,
-            due_at=None, counted=False, reply_code=None, reply_text=None, feed_stamp=0, ended_at=self._now(),
+            account_id=mail.account_id,
+            id=mail.id,
+            attempt_id=mail.attempt_id,
+            state="queued",
+            reason=None,
+            due_at=None,
+            counted=False,
+            reply_code=None,
+            reply_text=None,
+            feed_stamp=0,
+            ended_at=self._now(),
         )

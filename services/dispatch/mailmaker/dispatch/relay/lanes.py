@@ -30,8 +30,15 @@ class Lanes:
     """All connections of one relay under one lease."""
 
     def __init__(
-        self, clock: Clock, lease: Lease, view: RelayView, supply: Supply, group: GroupCommit, connect: Connect,
-        plan: RetryPlan, count: Callable[[str], None],
+        self,
+        clock: Clock,
+        lease: Lease,
+        view: RelayView,
+        supply: Supply,
+        group: GroupCommit,
+        connect: Connect,
+        plan: RetryPlan,
+        count: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._lease = lease
@@ -74,7 +81,13 @@ class Lanes:
     def look(self, mail: Mail) -> Refusal | None:
         """The last look (design section 6, step 3)."""
         return look(
-            self._clock.boot(), self._lease, self._view, mail.account_id, mail.mailing_id, mail.list_id, mail.channel,
+            self._clock.boot(),
+            self._lease,
+            self._view,
+            mail.account_id,
+            mail.mailing_id,
+            mail.list_id,
+            mail.channel,
             mail.subjects,
         )
 

@@ -89,9 +89,16 @@ class Preparer:
 
     def _compiled(self, row: Record) -> Ready:
         copy = Copy(
-            account_number=row["account_number"], mailing_number=row["number"], mailing_id=row["id"],
-            sender_id=row["sender_id"], subject=row["subject"], html=row["html"], body=row["body"],
-            from_name=row["from_name"], from_email=row["from_email"], reply_to=row["reply_to"],
+            account_number=row["account_number"],
+            mailing_number=row["number"],
+            mailing_id=row["id"],
+            sender_id=row["sender_id"],
+            subject=row["subject"],
+            html=row["html"],
+            body=row["body"],
+            from_name=row["from_name"],
+            from_email=row["from_email"],
+            reply_to=row["reply_to"],
         )
         try:
             pem = self._seal.open(bytes(row["private_key"]), row["account_id"], row["domain_id"])
@@ -128,16 +135,26 @@ class Preparer:
         merge = row["merge"]
         values = {} if merge is None else json.loads(merge)
         unsigned = ready.mail.write(address, row["contact_id"], row["list_id"], values, now)
-        data = written(unsigned, ready.signer.sign(unsigned.headers, unsigned.body, at, relaxed=unsigned.relaxed))
+        data = written(
+            unsigned, ready.signer.sign(unsigned.headers, unsigned.body, at, relaxed=unsigned.relaxed)
+        )
         if unsigned.dotted:
             data = _DOT.sub(rb"\1..", data)
         envelope = f"MAIL FROM:<{unsigned.return_path}>\r\nRCPT TO:<{address}>\r\n".encode("ascii")
         fkey = row["fkey_subject"]
         subjects = (bytes(row["address_subject"]), bytes(row["contact_subject"]))
         return Mail(
-            account_id=mailing.account_id, id=row["id"], attempt_id=row["attempt_id"], mailing_id=mailing.id,
-            list_id=row["list_id"], channel=row["channel"],
-            subjects=subjects if fkey is None else (*subjects, bytes(fkey)), attempts=row["attempts"],
-            first_try=row["begun_at"], valid_until=mailing.valid_until, good_until=good_until, envelope=envelope,
+            account_id=mailing.account_id,
+            id=row["id"],
+            attempt_id=row["attempt_id"],
+            mailing_id=mailing.id,
+            list_id=row["list_id"],
+            channel=row["channel"],
+            subjects=subjects if fkey is None else (*subjects, bytes(fkey)),
+            attempts=row["attempts"],
+            first_try=row["begun_at"],
+            valid_until=mailing.valid_until,
+            good_until=good_until,
+            envelope=envelope,
             data=data + b".\r\n",
         )

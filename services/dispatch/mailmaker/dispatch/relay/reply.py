@@ -66,14 +66,29 @@ def _answered(mail: Mail, reply: Reply, now: datetime, stamp: int, plan: RetryPl
 
 
 def _end(
-    mail: Mail, state: str, reason: str | None, now: datetime, stamp: int, *, counted: bool,
-    due: datetime | None = None, reply: Reply | None = None,
+    mail: Mail,
+    state: str,
+    reason: str | None,
+    now: datetime,
+    stamp: int,
+    *,
+    counted: bool,
+    due: datetime | None = None,
+    reply: Reply | None = None,
 ) -> Ended:
     text = None
     if reply is not None:
         text = f"{reply.enhanced} {reply.text}" if reply.enhanced else reply.text
     return Ended(
-        account_id=mail.account_id, id=mail.id, attempt_id=mail.attempt_id, state=state, reason=reason, due_at=due,
-        counted=counted, reply_code=None if reply is None else reply.code,
-        reply_text=None if text is None else text.replace("\x00", ""), feed_stamp=stamp, ended_at=now,
+        account_id=mail.account_id,
+        id=mail.id,
+        attempt_id=mail.attempt_id,
+        state=state,
+        reason=reason,
+        due_at=due,
+        counted=counted,
+        reply_code=None if reply is None else reply.code,
+        reply_text=None if text is None else text.replace("\x00", ""),
+        feed_stamp=stamp,
+        ended_at=now,
     )

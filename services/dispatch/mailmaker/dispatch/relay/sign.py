@@ -18,14 +18,42 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mailmaker.dispatch.domain.relaxed import relaxed_body
 
 SIGNED = (
-    b"from", b"to", b"cc", b"reply-to", b"subject", b"date", b"message-id", b"mime-version", b"content-type",
-    b"content-transfer-encoding", b"list-id", b"list-unsubscribe", b"list-unsubscribe-post", b"list-help",
-    b"feedback-id", b"cfbl-address", b"cfbl-feedback-id", b"auto-submitted", b"x-mailmaker-token",
+    b"from",
+    b"to",
+    b"cc",
+    b"reply-to",
+    b"subject",
+    b"date",
+    b"message-id",
+    b"mime-version",
+    b"content-type",
+    b"content-transfer-encoding",
+    b"list-id",
+    b"list-unsubscribe",
+    b"list-unsubscribe-post",
+    b"list-help",
+    b"feedback-id",
+    b"cfbl-address",
+    b"cfbl-feedback-id",
+    b"auto-submitted",
+    b"x-mailmaker-token",
 )
-OVERSIGNED = frozenset({
-    b"from", b"to", b"cc", b"reply-to", b"subject", b"date", b"message-id", b"content-type", b"list-unsubscribe",
-    b"list-unsubscribe-post", b"feedback-id", b"cfbl-feedback-id",
-})
+OVERSIGNED = frozenset(
+    {
+        b"from",
+        b"to",
+        b"cc",
+        b"reply-to",
+        b"subject",
+        b"date",
+        b"message-id",
+        b"content-type",
+        b"list-unsubscribe",
+        b"list-unsubscribe-post",
+        b"feedback-id",
+        b"cfbl-feedback-id",
+    }
+)
 """Named once more than they occur: nobody can add a second one behind our back (RFC 6376 section 8.15)."""
 
 MIN_BITS = 2048
@@ -45,7 +73,9 @@ class Signer:
             raise WeakKey(f"RSA of {key.key_size} bits")
         self._key = key
         self._names: dict[tuple[bytes, ...], bytes] = {}
-        self._start = f"v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s={selector};\r\n t=".encode("ascii")
+        self._start = f"v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s={selector};\r\n t=".encode(
+            "ascii"
+        )
 
     @classmethod
     def from_pem(cls, domain: str, selector: str, pem: bytes) -> Signer:

@@ -43,7 +43,9 @@ class Supply:
         self._threads = threads
         self._ready: deque[Mail] = deque()
         self._waiting: deque[asyncio.Future[Mail | None]] = deque()
-        self._chunks: asyncio.Queue[tuple[RunningMailing, Sequence[Record]]] = asyncio.Queue(LARGEST // CHUNK + 1)
+        self._chunks: asyncio.Queue[tuple[RunningMailing, Sequence[Record]]] = asyncio.Queue(
+            LARGEST // CHUNK + 1
+        )
         self._room = asyncio.Event()
         self._target = SMALLEST
         self._ahead = 0
@@ -141,7 +143,9 @@ class Supply:
         if not self._lease.alive(self._clock.boot()) or self._clock.boot() >= self._view.fresh_until:
             return None
         now = self._clock.boot()
-        due = [m for m in self._view.running.values() if (m.due or m.over) and self._empty.get(m.id, 0.0) <= now]
+        due = [
+            m for m in self._view.running.values() if (m.due or m.over) and self._empty.get(m.id, 0.0) <= now
+        ]
         due = [m for m in due if self._avoid.get(m.id, 0.0) <= now]
         if not due:
             return None
@@ -162,7 +166,9 @@ class Supply:
             try:
                 prepared = await self._preparer.prepare(mailing, rows)
             except (Unusable, StorageUnavailable) as wrong:
-                logger("dispatch.relay").warning("mailing not prepared", mailing=str(mailing.id), error=str(wrong))
+                logger("dispatch.relay").warning(
+                    "mailing not prepared", mailing=str(mailing.id), error=str(wrong)
+                )
                 self._avoid[mailing.id] = self._clock.boot() + AVOID_FOR
                 await self._drop([(beginning, "queued", None) for beginning in beginnings])
                 continue

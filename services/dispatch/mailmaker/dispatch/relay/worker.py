@@ -42,6 +42,7 @@ class RelaySettings:
     smarthost: Smarthost
     doors: Doors
     connections: int = 20
+    nice: int = 0
     threads: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 1) - 1)))
     plan: RetryPlan = field(default_factory=RetryPlan)
 
@@ -52,7 +53,13 @@ class Relay:
     name = "relay"
 
     def __init__(
-        self, db: Database, clock: Clock, keys: TokenKeys, seal: Seal, settings: RelaySettings, metrics: Metrics
+        self,
+        db: Database,
+        clock: Clock,
+        keys: TokenKeys,
+        seal: Seal,
+        settings: RelaySettings,
+        metrics: Metrics,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -64,6 +71,7 @@ class Relay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop. A lost lease is followed by a new one, under a new fence."""
+        os.nice(max(0, self._settings.nice - os.nice(0)))
         threads = self._settings.threads
         with ThreadPoolExecutor(threads, thread_name_prefix="sign") as executor:
             while not stop.is_set():
@@ -92,8 +100,14 @@ class _Shift:
         door = BeginAndSettle(db, settings.smarthost.name)
         self._group = GroupCommit(door, lease.fence, clock.now, settings.connections)
         self._lanes = Lanes(
-            clock, lease, self._view, self._supply, self._group, lambda: connect(settings.smarthost, clock.boot),
-            settings.plan, relay.count,
+            clock,
+            lease,
+            self._view,
+            self._supply,
+            self._group,
+            lambda: connect(settings.smarthost, clock.boot),
+            settings.plan,
+            relay.count,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -123,7 +137,10 @@ class _Shift:
                 raise wrong
 
     async def _end(
-        self, lanes: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]], supply: asyncio.Task[None] | None
+        self,
+        lanes: list[asyncio.Task[None]],
+        helpers: list[asyncio.Task[None]],
+        supply: asyncio.Task[None] | None,
     ) -> None:
         """Transactions under way end (or are cut off with the lease), outcomes are written, claims go back."""
         if supply is not None:

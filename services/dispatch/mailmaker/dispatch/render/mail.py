@@ -101,7 +101,10 @@ class CompiledMail:
         of_list = self._of_list.get(list_id) or self._list_headers(list_id)
         body = self._body(known)
         return Unsigned(
-            self._fixed + own + of_list, body.raw, body.relaxed, body.dotted,
+            self._fixed + own + of_list,
+            body.raw,
+            body.relaxed,
+            body.dotted,
             bounce_address(tokens.bounce, self._doors.mail_domain),
         )
 
@@ -113,8 +116,10 @@ class CompiledMail:
         forms: list[bytes] = []
         dotted = False
         for kind, part in self._parts:
-            head = b"--%b\r\nContent-Type: %b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" % (
-                self._boundary, kind)
+            head = (
+                b"--%b\r\nContent-Type: %b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+                % (self._boundary, kind)
+            )
             raw, form, dots = part.render(values)
             raws += (head, raw)
             forms += (head, form)

@@ -22,7 +22,9 @@ _SLOT = re.compile(
         (\|\s*escape\s*)?\}\}""",
     re.VERBOSE,
 )
-_WORDS = frozenset({"true", "false", "nil", "null", "empty", "blank", "and", "or", "not", "contains", "if", "else", "in"})
+_WORDS = frozenset(
+    {"true", "false", "nil", "null", "empty", "blank", "and", "or", "not", "contains", "if", "else", "in"}
+)
 
 
 class TemplateFault(ValueError):

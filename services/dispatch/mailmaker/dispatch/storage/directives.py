@@ -77,17 +77,20 @@ SELECT DISTINCT account_id, id, mailing_id, channel, number FROM ({
 """
 _POSITION = "SELECT number FROM feed_position"
 _POSITION_LOCKED = "SELECT number FROM feed_position FOR UPDATE"
-_ADVANCE = "UPDATE feed_position SET number = $1"
+_ADVANCE = """
+UPDATE feed_position SET number = $1, followed_at = clock_timestamp() RETURNING clock_timestamp()
+"""
 # By the database's clock alone: the relays that ask for the age read the same clock.
 _CONFIRM = """
-UPDATE feed_position SET confirmed_at = greatest(confirmed_at, clock_timestamp() - $1 * interval '1 second')
+UPDATE feed_position SET followed_at = clock_timestamp(),
+       confirmed_at = greatest(confirmed_at, clock_timestamp() - $1 * interval '1 second')
 """
+_FOLLOWED = "SELECT extract(epoch FROM clock_timestamp() - followed_at)::float8 FROM feed_position"
 _WATERMARK = """
 SELECT number, CASE WHEN confirmed_at = '-infinity' THEN 'Infinity'::float8
                     ELSE extract(epoch FROM clock_timestamp() - confirmed_at)::float8 END AS age FROM feed_position
 """
 _NUMBERS = "SELECT nextval('contact_directives') FROM generate_series(1, $1)"
-_CLOCK = "SELECT clock_timestamp()"
 
 
 async def stand(tx: Transaction, directives: Sequence[Directive]) -> None:
@@ -125,14 +128,20 @@ async def position(tx: Transaction, *, lock: bool = False) -> int:
     return int(await tx.driver.fetchval(_POSITION_LOCKED if lock else _POSITION))
 
 
-async def advance(tx: Transaction, number: int) -> None:
-    """Moves the position. Its row must be locked."""
-    await tx.driver.execute(_ADVANCE, number)
+async def advance(tx: Transaction, number: int) -> datetime:
+    """Moves the position. Its row must be locked. Returns the database's clock now: not when the transaction began."""
+    moved: datetime = await tx.driver.fetchval(_ADVANCE, number)
+    return moved
 
 
 async def confirm(tx: Transaction, age: float) -> None:
     """Notes that everything recorded up to `age` seconds ago has been applied here."""
     await tx.driver.execute(_CONFIRM, age)
+
+
+async def followed_for(tx: Transaction) -> float:
+    """Seconds since some process last looked for "no"s and wrote down that it did."""
+    return float(await tx.driver.fetchval(_FOLLOWED))
 
 
 async def watermark(tx: Transaction) -> tuple[int, float]:
@@ -144,12 +153,6 @@ async def watermark(tx: Transaction) -> tuple[int, float]:
 async def next_numbers(tx: Transaction, count: int) -> list[int]:
     """Numbers for directives that contacts gave."""
     return [int(row[0]) for row in await tx.driver.fetch(_NUMBERS, count)]
-
-
-async def clock(tx: Transaction) -> datetime:
-    """The database's clock now: not when the transaction began."""
-    found: datetime = await tx.driver.fetchval(_CLOCK)
-    return found
 
 
 def _arrays(directives: Sequence[Directive]) -> list[list[object]]:

@@ -79,15 +79,27 @@ async def receive(db: Database, arrived: Arrived) -> Kept:
 def _report(arrived: Arrived, to: Addressee, sha256: bytes) -> NewReport:
     box, token = to.mailbox.box, to.mailbox.token
     known = token is not None and to.account_id != NOBODY
-    opts_out = known and box is Box.UNSUBSCRIBE and asks_to_unsubscribe(arrived.mail_from, arrived.content_type)
+    opts_out = (
+        known and box is Box.UNSUBSCRIBE and asks_to_unsubscribe(arrived.mail_from, arrived.content_type)
+    )
     report_id = new_id()
     return NewReport(
-        account_id=to.account_id, id=report_id, sha256=sha256, size=len(arrived.raw), box=box, rcpt=to.mailbox.address,
-        mail_from=_storable(arrived.mail_from), peer=arrived.peer, helo=_storable(arrived.helo),
+        account_id=to.account_id,
+        id=report_id,
+        sha256=sha256,
+        size=len(arrived.raw),
+        box=box,
+        rcpt=to.mailbox.address,
+        mail_from=_storable(arrived.mail_from),
+        peer=arrived.peer,
+        helo=_storable(arrived.helo),
         received_at=arrived.received_at,
-        state="settled" if opts_out else "waiting", kind="unsubscribe" if opts_out else "other",
-        acted="suppressed" if opts_out else "queued_for_operator", attributed=known,
-        message_id=arrived.message_id, token_text=to.mailbox.token_text,
+        state="settled" if opts_out else "waiting",
+        kind="unsubscribe" if opts_out else "other",
+        acted="suppressed" if opts_out else "queued_for_operator",
+        attributed=known,
+        message_id=arrived.message_id,
+        token_text=to.mailbox.token_text,
         suppression_id=report_id if opts_out else None,
         contact_id=token.contact_id if token is not None and known else None,
         mailing_number=token.mailing_number if token is not None and known else None,
@@ -96,15 +108,29 @@ def _report(arrived: Arrived, to: Addressee, sha256: bytes) -> NewReport:
 
 def _hand_over(tx: Transaction, report: NewReport) -> None:
     # The report's id is the "no"'s too: however often it is handed over, suppression records it once.
-    tx.hand_over(*NOS, No(
-        id=report.id, account_id=report.account_id, door="mail", reason="unsubscribe", contact_id=report.contact_id,
-        mailing_number=report.mailing_number, received_at=report.received_at,
-        evidence={"report": str(report.id), "sha256": report.sha256.hex(), "peer": report.peer},
-    ), account_id=report.account_id)
-    tx.stage(OptOutRequested(
-        account_id=report.account_id, occurred_at=report.received_at, report_id=report.id,
-        contact_id=report.contact_id, mailing_number=report.mailing_number,
-    ))
+    tx.hand_over(
+        *NOS,
+        No(
+            id=report.id,
+            account_id=report.account_id,
+            door="mail",
+            reason="unsubscribe",
+            contact_id=report.contact_id,
+            mailing_number=report.mailing_number,
+            received_at=report.received_at,
+            evidence={"report": str(report.id), "sha256": report.sha256.hex(), "peer": report.peer},
+        ),
+        account_id=report.account_id,
+    )
+    tx.stage(
+        OptOutRequested(
+            account_id=report.account_id,
+            occurred_at=report.received_at,
+            report_id=report.id,
+            contact_id=report.contact_id,
+            mailing_number=report.mailing_number,
+        )
+    )
 
 
 def _storable(text: str) -> str:

@@ -86,8 +86,14 @@ class Settler:
         if waiting.attributed:
             verdict = judge(waiting.box, findings, attributed=True)
             return Settled(
-                waiting.account_id, verdict, findings, None, True, waiting.id if verdict.reason else None,
-                waiting.contact_id, waiting.mailing_number,
+                waiting.account_id,
+                verdict,
+                findings,
+                None,
+                True,
+                waiting.id if verdict.reason else None,
+                waiting.contact_id,
+                waiting.mailing_number,
             )
         text, token, account_id = None, None, NOBODY
         found = first_token(self._keys, findings)
@@ -98,7 +104,12 @@ class Settler:
         known = token is not None and account_id != NOBODY
         verdict = judge(waiting.box, findings, attributed=known)
         return Settled(
-            account_id, verdict, findings, text, known, waiting.id if verdict.reason else None,
+            account_id,
+            verdict,
+            findings,
+            text,
+            known,
+            waiting.id if verdict.reason else None,
             token.contact_id if token is not None and known else None,
             token.mailing_number if token is not None and known else None,
         )
@@ -117,11 +128,21 @@ def first_token(keys: TokenKeys, findings: Findings) -> tuple[str, Token] | None
 def _tell(tx: Transaction, waiting: Waiting, settled: Settled, now: datetime) -> None:
     verdict = settled.verdict
     if verdict.reason is not None and settled.contact_id is not None:
-        tx.hand_over(*NOS, No(
-            id=waiting.id, account_id=settled.account_id, scope="account", door=verdict.door, reason=verdict.reason,
-            contact_id=settled.contact_id, mailing_number=settled.mailing_number, received_at=waiting.received_at,
-            evidence={"report": str(waiting.id), "sha256": waiting.sha256.hex()},
-        ), account_id=settled.account_id)
+        tx.hand_over(
+            *NOS,
+            No(
+                id=waiting.id,
+                account_id=settled.account_id,
+                scope="account",
+                door=verdict.door,
+                reason=verdict.reason,
+                contact_id=settled.contact_id,
+                mailing_number=settled.mailing_number,
+                received_at=waiting.received_at,
+                evidence={"report": str(waiting.id), "sha256": waiting.sha256.hex()},
+            ),
+            account_id=settled.account_id,
+        )
     event = _event(waiting, settled, verdict, now)
     if event is not None:
         tx.stage(event)
@@ -132,14 +153,24 @@ def _event(waiting: Waiting, settled: Settled, verdict: Verdict, now: datetime) 
         return ReportUnattributed(account_id=NOBODY, occurred_at=now, report_id=waiting.id, kind=verdict.kind)
     if verdict.kind == "complaint":
         return ComplaintReceived(
-            account_id=settled.account_id, occurred_at=now, report_id=waiting.id, contact_id=settled.contact_id,
-            mailing_number=settled.mailing_number, feedback_type=settled.findings.feedback_type or "abuse",
+            account_id=settled.account_id,
+            occurred_at=now,
+            report_id=waiting.id,
+            contact_id=settled.contact_id,
+            mailing_number=settled.mailing_number,
+            feedback_type=settled.findings.feedback_type or "abuse",
         )
     if verdict.kind == "bounce":
         category = main_category(verdict)
         status = next((one.recipient.status for one in verdict.judged if one.category is not None), None)
         return BounceReceived(
-            account_id=settled.account_id, occurred_at=now, report_id=waiting.id, contact_id=settled.contact_id,
-            mailing_number=settled.mailing_number, category=category.name, permanent=category.permanent, status=status,
+            account_id=settled.account_id,
+            occurred_at=now,
+            report_id=waiting.id,
+            contact_id=settled.contact_id,
+            mailing_number=settled.mailing_number,
+            category=category.name,
+            permanent=category.permanent,
+            status=status,
         )
     return None

@@ -28,18 +28,26 @@ def _db(request: Request) -> Database:
 async def reports(
     request: Request,
     call: Reader,
-    message_id: Annotated[str | None, Query(max_length=500, description="The report's own Message-ID.")] = None,
+    message_id: Annotated[
+        str | None, Query(max_length=500, description="The report's own Message-ID.")
+    ] = None,
     sha256: Annotated[str | None, Query(description="SHA-256 of the raw mail, hex.")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT)] = 100,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
 ) -> Page[ReportView]:
     """Reports, newest first: an account's own; all of them, unattributed ones too, for the operator."""
     found = await list_reports(
-        _db(request), call, before=_position(cursor), message_id=message_id, sha256=_hash(sha256), limit=limit + 1
+        _db(request),
+        call,
+        before=_position(cursor),
+        message_id=message_id,
+        sha256=_hash(sha256),
+        limit=limit + 1,
     )
     more = len(found) > limit
     return Page(
-        items=[view(one) for one in found[:limit]], next=encode_cursor(str(found[limit - 1].id)) if more else None
+        items=[view(one) for one in found[:limit]],
+        next=encode_cursor(str(found[limit - 1].id)) if more else None,
     )
 
 
@@ -72,5 +80,6 @@ def _position(cursor: str | None) -> UUID | None:
         return UUID(str(position))
     except ValueError:
         raise Invalid(
-            "the cursor is not one of ours", faults=[Fault("/cursor", "cursor.unknown", "begin without a cursor")]
+            "the cursor is not one of ours",
+            faults=[Fault("/cursor", "cursor.unknown", "begin without a cursor")],
         ) from None

@@ -13,7 +13,9 @@ from pydantic import BaseModel, Field, PlainSerializer
 
 Moment = Annotated[
     datetime,
-    PlainSerializer(lambda at: at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"), str),
+    PlainSerializer(
+        lambda at: at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"), str
+    ),
 ]
 
 
@@ -56,18 +58,28 @@ class ReportView(BaseModel):
 class ReportWithRaw(ReportView):
     """A report with the mail itself."""
 
-    raw: str = Field(description="The mail as it came after DATA, base64. `Accept: message/rfc822` gives the bytes.")
+    raw: str = Field(
+        description="The mail as it came after DATA, base64. `Accept: message/rfc822` gives the bytes."
+    )
 
 
 def view(stored: Stored) -> ReportView:
     return ReportView(
-        id=stored.id, sha256=stored.sha256.hex(), kind=stored.kind, received_at=stored.received_at, rcpt=stored.rcpt,
-        message_id=stored.message_id, feedback_type=stored.feedback_type,
+        id=stored.id,
+        sha256=stored.sha256.hex(),
+        kind=stored.kind,
+        received_at=stored.received_at,
+        rcpt=stored.rcpt,
+        message_id=stored.message_id,
+        feedback_type=stored.feedback_type,
         recipients=[RecipientView.model_validate(one) for one in stored.recipients],
         identity=IdentityView(
             address=stored.address, token=stored.token, original_message_id=stored.original_message_id
         ),
-        attributed=stored.attributed, acted=stored.acted, suppression=stored.suppression_id, error=stored.error,
+        attributed=stored.attributed,
+        acted=stored.acted,
+        suppression=stored.suppression_id,
+        error=stored.error,
     )
 
 

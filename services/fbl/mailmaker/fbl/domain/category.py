@@ -38,10 +38,18 @@ _WORDS: tuple[tuple[re.Pattern[str], Category], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), category)
     for pattern, category in (
         (r"black-?list|block(?:ed| ?list)|\bspam|junk|reputation|\bdnsbl\b|\brbl\b|spamhaus|barracuda", SPAM),
-        (r"polic(?:y|ies)|\bdmarc\b|\bdkim\b|\bspf\b|unauthenticated|reverse dns|\bptr\b|not authorized", POLICY),
-        (r"relay(?:ing)? (?:access )?(?:denied|not|prohibited)|unable to relay|not (?:permitted|allowed) to relay",
-         RELAY_DENIED),
-        (r"quota|mailbox (?:is )?full|over ?quota|insufficient (?:system )?storage|storage limit", MAILBOX_FULL),
+        (
+            r"polic(?:y|ies)|\bdmarc\b|\bdkim\b|\bspf\b|unauthenticated|reverse dns|\bptr\b|not authorized",
+            POLICY,
+        ),
+        (
+            r"relay(?:ing)? (?:access )?(?:denied|not|prohibited)|unable to relay|not (?:permitted|allowed) to relay",
+            RELAY_DENIED,
+        ),
+        (
+            r"quota|mailbox (?:is )?full|over ?quota|insufficient (?:system )?storage|storage limit",
+            MAILBOX_FULL,
+        ),
         (r"too (?:large|big)|size limit|exceeds? .{0,30}size|virus|attachment", CONTENT),
         (r"rate limit|too many (?:connections|messages|recipients)|throttl|grey-?list|try again later", RATE),
     )
@@ -57,12 +65,27 @@ _UNKNOWN_DOMAIN = re.compile(
     r"(?:host|domain)(?: name)? (?:\S+ )?(?:not found|unknown|does not exist)|name or service not known|nxdomain|null ?mx",
     re.IGNORECASE,
 )
-_DISABLED = re.compile(r"(?:account|mailbox|user)\b.{0,40}\b(?:disabled|deactivated|suspended|inactive)", re.IGNORECASE)
+_DISABLED = re.compile(
+    r"(?:account|mailbox|user)\b.{0,40}\b(?:disabled|deactivated|suspended|inactive)", re.IGNORECASE
+)
 
 _CODES: dict[str, Category] = {
-    "1.0": USER_UNKNOWN, "1.1": USER_UNKNOWN, "1.2": DOMAIN_UNKNOWN, "1.3": INVALID_ADDRESS, "1.4": UNKNOWN,
-    "1.6": USER_UNKNOWN, "1.10": DOMAIN_UNKNOWN, "2.1": MAILBOX_DISABLED, "2.2": MAILBOX_FULL, "2.3": CONTENT,
-    "3.1": MAILBOX_FULL, "3.4": CONTENT, "4.1": NETWORK, "4.4": NETWORK, "4.6": NETWORK, "4.7": EXPIRED,
+    "1.0": USER_UNKNOWN,
+    "1.1": USER_UNKNOWN,
+    "1.2": DOMAIN_UNKNOWN,
+    "1.3": INVALID_ADDRESS,
+    "1.4": UNKNOWN,
+    "1.6": USER_UNKNOWN,
+    "1.10": DOMAIN_UNKNOWN,
+    "2.1": MAILBOX_DISABLED,
+    "2.2": MAILBOX_FULL,
+    "2.3": CONTENT,
+    "3.1": MAILBOX_FULL,
+    "3.4": CONTENT,
+    "4.1": NETWORK,
+    "4.4": NETWORK,
+    "4.6": NETWORK,
+    "4.7": EXPIRED,
 }
 _SUBJECTS: dict[str, Category] = {"3": CONTENT, "4": NETWORK, "5": POLICY, "6": CONTENT, "7": POLICY}
 

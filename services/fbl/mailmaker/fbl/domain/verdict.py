@@ -73,7 +73,8 @@ def _complaint(box: Box, findings: Findings, attributed: bool) -> Verdict:
 
 def _bounce(box: Box, findings: Findings, attributed: bool) -> Verdict:
     judged = tuple(
-        Judged(one, category_of(one) if one.action in (None, _FAILED) else None) for one in findings.recipients
+        Judged(one, category_of(one) if one.action in (None, _FAILED) else None)
+        for one in findings.recipients
     )
     failed = [one.category for one in judged if one.category is not None]
     if judged and not failed:

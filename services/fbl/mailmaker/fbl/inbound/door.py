@@ -68,9 +68,13 @@ class Door:
         if len(head.every("received")) > MAX_HOPS:
             return LOOPS
         arrived = Arrived(
-            raw=raw, mail_from=_sender(envelope), addressees=tuple(_addressees(envelope)),
-            received_at=self._clock.now(), content_type=_content_type(head.first("content-type")),
-            message_id=(head.first("message-id") or "")[:500] or None, peer=_peer(session),
+            raw=raw,
+            mail_from=_sender(envelope),
+            addressees=tuple(_addressees(envelope)),
+            received_at=self._clock.now(),
+            content_type=_content_type(head.first("content-type")),
+            message_id=(head.first("message-id") or "")[:500] or None,
+            peer=_peer(session),
             helo=session.host_name or "",
         )
         try:

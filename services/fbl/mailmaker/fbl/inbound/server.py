@@ -23,10 +23,18 @@ class Conversation(SMTP):
 
     line_length_limit = LINE
 
-    def __init__(self, door: Door, *, most_bytes: int, hostname: str, timeout: float, left: Callable[[], None]) -> None:
+    def __init__(
+        self, door: Door, *, most_bytes: int, hostname: str, timeout: float, left: Callable[[], None]
+    ) -> None:
         super().__init__(
-            door, data_size_limit=most_bytes, enable_SMTPUTF8=True, decode_data=False, hostname=hostname,
-            ident=ANNOUNCED, timeout=timeout, loop=asyncio.get_running_loop(),
+            door,
+            data_size_limit=most_bytes,
+            enable_SMTPUTF8=True,
+            decode_data=False,
+            hostname=hostname,
+            ident=ANNOUNCED,
+            timeout=timeout,
+            loop=asyncio.get_running_loop(),
         )
         self._most = FLOOD * most_bytes
         self._since_command = 0
@@ -63,7 +71,15 @@ class SmtpServer:
     name = "smtp"
 
     def __init__(
-        self, door: Door, *, host: str, port: int, hostname: str, most_bytes: int, most_sessions: int, timeout: float
+        self,
+        door: Door,
+        *,
+        host: str,
+        port: int,
+        hostname: str,
+        most_bytes: int,
+        most_sessions: int,
+        timeout: float,
     ) -> None:
         self._door = door
         self._host = host
@@ -102,7 +118,11 @@ class SmtpServer:
             return _Full()
         self._sessions += 1
         return Conversation(
-            self._door, most_bytes=self._most_bytes, hostname=self._hostname, timeout=self._timeout, left=self._leave
+            self._door,
+            most_bytes=self._most_bytes,
+            hostname=self._hostname,
+            timeout=self._timeout,
+            left=self._leave,
         )
 
     def _leave(self) -> None:

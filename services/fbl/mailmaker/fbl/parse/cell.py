@@ -68,8 +68,13 @@ class Cell:
         # The child is shown nothing of our environment: it reads what strangers wrote.
         environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mailmaker.fbl.parse.child", stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env=environ,
+            sys.executable,
+            "-m",
+            "mailmaker.fbl.parse.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environ,
         )
         return self._child
 

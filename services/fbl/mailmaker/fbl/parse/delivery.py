@@ -22,7 +22,9 @@ _SUBJECTS = re.compile(
     r"|non ?remis|nicht zustellbar|mancato recapito|delivery notification|could not be delivered|message not delivered",
     re.IGNORECASE,
 )
-_COPY = re.compile(r"^-{2,}.{0,60}(?:original|returned|copy of|forwarded)|^Return-Path:", re.IGNORECASE | re.MULTILINE)
+_COPY = re.compile(
+    r"^-{2,}.{0,60}(?:original|returned|copy of|forwarded)|^Return-Path:", re.IGNORECASE | re.MULTILINE
+)
 _TEXT_LIMIT = 64 * 1024
 
 
@@ -61,7 +63,9 @@ def text_bounce(mail: Part) -> tuple[Recipient, ...] | None:
 
 def _recipient(group: Fields) -> Recipient:
     # The address we wrote is the original one; a forwarder's final recipient is somebody else's (BNC-7).
-    address = plain_address(group.first("original-recipient")) or plain_address(group.first("final-recipient"))
+    address = plain_address(group.first("original-recipient")) or plain_address(
+        group.first("final-recipient")
+    )
     action = (group.first("action") or "").split("(")[0].strip().lower()
     diagnostic = typed(group.first("diagnostic-code") or "")[:1000]
     status = _STATUS.search(group.first("status") or "") or _STATUS.search(diagnostic)

@@ -25,7 +25,9 @@ def examine(raw: bytes, limits: Limits = Limits()) -> Findings:  # noqa: B008
     returned = returned_fields(mail)
     report = feedback(mail)
     if report is not None:
-        return _findings("feedback_report", mail, returned, raw, feedback_type=report.type, address=report.address)
+        return _findings(
+            "feedback_report", mail, returned, raw, feedback_type=report.type, address=report.address
+        )
     recipients = delivery_report(mail)
     if recipients is not None:
         return _findings("delivery_report", mail, returned, raw, recipients)
@@ -41,13 +43,23 @@ def examine(raw: bytes, limits: Limits = Limits()) -> Findings:  # noqa: B008
 
 
 def _findings(
-    shape: Shape, mail: Part, returned: Fields, raw: bytes, recipients: tuple[Recipient, ...] = (), *,
-    feedback_type: str | None = None, address: str | None = None,
+    shape: Shape,
+    mail: Part,
+    returned: Fields,
+    raw: bytes,
+    recipients: tuple[Recipient, ...] = (),
+    *,
+    feedback_type: str | None = None,
+    address: str | None = None,
 ) -> Findings:
     named = [one.address for one in recipients if one.address is not None]
     return Findings(
-        shape=shape, message_id=_message_id(mail.fields), feedback_type=feedback_type, recipients=recipients,
-        traces=traces(returned, raw), address=address or (named[0] if named else None),
+        shape=shape,
+        message_id=_message_id(mail.fields),
+        feedback_type=feedback_type,
+        recipients=recipients,
+        traces=traces(returned, raw),
+        address=address or (named[0] if named else None),
         original_message_id=_message_id(returned),
     )
 

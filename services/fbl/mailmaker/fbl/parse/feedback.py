@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from mailmaker.fbl.parse.fields import Fields, plain_address, read_fields
 from mailmaker.fbl.parse.mime import Part
 
-_RETURNED = frozenset({"message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers",
-                       "message/global-headers"})
+_RETURNED = frozenset(
+    {
+        "message/rfc822",
+        "message/global",
+        "text/rfc822-headers",
+        "message/rfc822-headers",
+        "message/global-headers",
+    }
+)
 _OLD_MICROSOFT = re.compile(r"complaint about message from", re.IGNORECASE)
 _REDACTED = re.compile(r"redacted|undisclosed|^x+@", re.IGNORECASE)
 
@@ -28,8 +35,14 @@ def feedback(mail: Part) -> Feedback | None:
         if part.kind == "message/feedback-report":
             return _of_fields(read_fields(part.body.replace(b"\r\n", b"\n").strip(b"\n")))
     if _OLD_MICROSOFT.search(mail.fields.first("subject") or ""):
-        hidden = next((part.fields.first("x-hmxmroriginalrecipient") for part in mail.walk()
-                       if "x-hmxmroriginalrecipient" in part.fields), None)
+        hidden = next(
+            (
+                part.fields.first("x-hmxmroriginalrecipient")
+                for part in mail.walk()
+                if "x-hmxmroriginalrecipient" in part.fields
+            ),
+            None,
+        )
         return Feedback("abuse", plain_address(hidden))
     return None
 

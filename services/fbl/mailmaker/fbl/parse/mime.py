@@ -80,7 +80,9 @@ class _Reader:
             inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             pieces = _split(body, boundary, self._limits.parts)
             if pieces:
-                return Part(kind, fields, b"", tuple(self.entity(piece, depth + 1, inner) for piece in pieces))
+                return Part(
+                    kind, fields, b"", tuple(self.entity(piece, depth + 1, inner) for piece in pieces)
+                )
         decoded = _decoded(body, fields.first("content-transfer-encoding") or "")
         if kind in _ENCLOSED:
             return Part(kind, fields, decoded, (self.entity(decoded.lstrip(b"\n"), depth + 1),))
@@ -91,7 +93,7 @@ def _halves(data: bytes) -> tuple[bytes, bytes]:
     if data.startswith(b"\n"):
         return b"", data[1:]
     end = data.find(b"\n\n")
-    return (data, b"") if end < 0 else (data[:end + 1], data[end + 2:])
+    return (data, b"") if end < 0 else (data[: end + 1], data[end + 2 :])
 
 
 def _content_type(value: str | None, default: str) -> tuple[str, bytes | None]:
@@ -114,7 +116,7 @@ def _split(body: bytes, boundary: bytes, most: int) -> list[bytes]:
     start: int | None = None
     for found in line.finditer(body):
         if start is not None:
-            pieces.append(body[start:max(start, found.start() - 1)])
+            pieces.append(body[start : max(start, found.start() - 1)])
         start = found.end() + 1
         if len(pieces) > most:
             raise Unreadable("too_many_parts")

@@ -28,14 +28,21 @@ SELECT {_COLUMNS}, w.body FROM reports r LEFT JOIN raws w ON w.account_id = r.ac
 
 
 async def page(
-    tx: Transaction, *, before: UUID | None, message_id: str | None, sha256: bytes | None, limit: int,
+    tx: Transaction,
+    *,
+    before: UUID | None,
+    message_id: str | None,
+    sha256: bytes | None,
+    limit: int,
     everybodys: bool = False,
 ) -> list[Stored]:
     """Up to `limit` reports of this transaction's account (or of all), newest first, older than `before`."""
     ids = None if message_id is None else list(same_message_id(message_id))
     asked = (before, ids, sha256, limit)
     rows = await (
-        tx.driver.fetch(_EVERYBODYS, *asked) if everybodys else tx.driver.fetch(_ONES_OWN, *asked, tx.account_id)
+        tx.driver.fetch(_EVERYBODYS, *asked)
+        if everybodys
+        else tx.driver.fetch(_ONES_OWN, *asked, tx.account_id)
     )
     return [_stored(row) for row in rows]
 
@@ -48,9 +55,20 @@ async def one(tx: Transaction, report_id: UUID) -> tuple[Stored, bytes] | None:
 
 def _stored(row: Mapping[str, Any]) -> Stored:
     return Stored(
-        account_id=row["account_id"], id=row["id"], sha256=bytes(row["sha256"]), kind=row["kind"],
-        received_at=row["received_at"], rcpt=row["rcpt"], message_id=row["message_id"],
-        feedback_type=row["feedback_type"], recipients=tuple(row["recipients"]), address=row["address"],
-        token=row["token"], original_message_id=row["original_message_id"], attributed=row["attributed"],
-        acted=row["acted"], suppression_id=row["suppression_id"], error=row["error"],
+        account_id=row["account_id"],
+        id=row["id"],
+        sha256=bytes(row["sha256"]),
+        kind=row["kind"],
+        received_at=row["received_at"],
+        rcpt=row["rcpt"],
+        message_id=row["message_id"],
+        feedback_type=row["feedback_type"],
+        recipients=tuple(row["recipients"]),
+        address=row["address"],
+        token=row["token"],
+        original_message_id=row["original_message_id"],
+        attributed=row["attributed"],
+        acted=row["acted"],
+        suppression_id=row["suppression_id"],
+        error=row["error"],
     )

@@ -21,7 +21,9 @@ UPDATE reports r SET tries = tries + 1, claimed_until = now() + interval '{LEASE
 RETURNING r.account_id, r.id, r.sha256, r.box, r.received_at, r.tries, r.attributed, r.contact_id, r.mailing_number
 """
 _RAW = "SELECT body FROM raws WHERE account_id = $1 AND sha256 = $2"
-_STILL_MINE = "SELECT 1 FROM reports WHERE account_id = $1 AND id = $2 AND state = 'waiting' AND tries = $3 FOR UPDATE"
+_STILL_MINE = (
+    "SELECT 1 FROM reports WHERE account_id = $1 AND id = $2 AND state = 'waiting' AND tries = $3 FOR UPDATE"
+)
 _MOVE_RAW = """
 INSERT INTO raws (account_id, sha256, body) SELECT $3, sha256, body FROM raws WHERE account_id = $1 AND sha256 = $2
 ON CONFLICT DO NOTHING
@@ -49,8 +51,15 @@ async def claim(tx: Transaction, most: int) -> list[Waiting]:
     rows = await tx.driver.fetch(_CLAIM, most)
     found = [
         Waiting(
-            row["account_id"], row["id"], bytes(row["sha256"]), Box(row["box"]), row["received_at"], row["tries"],
-            row["attributed"], row["contact_id"], row["mailing_number"],
+            row["account_id"],
+            row["id"],
+            bytes(row["sha256"]),
+            Box(row["box"]),
+            row["received_at"],
+            row["tries"],
+            row["attributed"],
+            row["contact_id"],
+            row["mailing_number"],
         )
         for row in rows
     ]
@@ -74,10 +83,22 @@ async def settle(tx: Transaction, waiting: Waiting, settled: Settled) -> None:
         await tx.driver.execute(_MOVE_RAW, waiting.account_id, waiting.sha256, settled.account_id)
     findings = settled.findings
     await tx.driver.execute(
-        _SETTLE, waiting.account_id, waiting.id, settled.account_id, settled.verdict.kind, settled.verdict.acted,
-        findings.message_id, findings.feedback_type, json.dumps([_row(one) for one in settled.verdict.judged]),
-        findings.address, settled.token_text, findings.original_message_id, settled.attributed,
-        settled.suppression_id, settled.contact_id, settled.mailing_number,
+        _SETTLE,
+        waiting.account_id,
+        waiting.id,
+        settled.account_id,
+        settled.verdict.kind,
+        settled.verdict.acted,
+        findings.message_id,
+        findings.feedback_type,
+        json.dumps([_row(one) for one in settled.verdict.judged]),
+        findings.address,
+        settled.token_text,
+        findings.original_message_id,
+        settled.attributed,
+        settled.suppression_id,
+        settled.contact_id,
+        settled.mailing_number,
     )
     if moved:
         await tx.driver.execute(_DROP_RAW, waiting.account_id, waiting.sha256)
