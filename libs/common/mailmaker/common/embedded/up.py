@@ -13,6 +13,8 @@ from mailmaker.common.embedded.machine import Machine
 from mailmaker.common.embedded.options import UpOptions
 from mailmaker.common.embedded.state import DEV_JSON, State
 
+_SAME_WISH = 2.0
+"""timeout(1) and shells signal a process and its group: the same wish, told twice."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -51,14 +53,18 @@ async def _run(options: UpOptions, state: State) -> None:
 
 
 def _stop_event() -> asyncio.Event:
-    """Set by the first signal. The second ends this process at once, and all children with it."""
+    """Set by the first signal. Another one, seconds later, ends this process at once, and all children with it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    first = 0.0
 
     def asked() -> None:
-        if stop.is_set():
+        nonlocal first
+        if not stop.is_set():
+            stop.set()
+            first = loop.time()
+        elif loop.time() - first > _SAME_WISH:
             signal.raise_signal(signal.SIGKILL)
-        stop.set()
 
     for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError):
