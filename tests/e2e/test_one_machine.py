@@ -75,6 +75,10 @@ def is_back(up: Child, pid: int, houses: list[str]) -> bool:
     return pid not in now and sorted(now.values()) == houses
 
 
+def is_running(up: Child, part: str) -> bool:
+    return any(part in command_line(pid) for pid in descendants(up.pid))
+
+
 class Lists:
     """The account's lists: something to find again."""
 
@@ -106,10 +110,17 @@ def test_services_are_kept_alive_and_a_second_start_continues(tmp_path: Path) ->
         wait_until(lambda: is_well(first["base_url"]), "all of them are ready again", 60)
         assert Lists(first).names() == ["kept"]
 
+        for part in ("postgres -D", "kafka.Kafka", "testing.sink"):
+            (pid,) = [pid for pid in descendants(up.pid) if part in command_line(pid)]
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: is_well(first["base_url"]), f"everything is ready without {part}", 60)
+            wait_until(lambda part=part: is_running(up, part), f"{part} is back", 30)
+        Lists(first).open("after")
+
     with machine(tmp_path) as (_, second):  # the port too is remembered
         same = ("base_url", "operator_key", "account_key", "account_id")
         assert {name: second[name] for name in same} == {name: first[name] for name in same}
-        assert Lists(second).names() == ["kept"]
+        assert set(Lists(second).names()) == {"kept", "after"}
 
 
 def test_without_kafka_all_services_are_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
