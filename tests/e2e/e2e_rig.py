@@ -155,14 +155,18 @@ class Rig:
     # -- people who say "no"
 
     async def readers(self, list_id: str, wanted: int) -> list[Person]:
-        """People from all over a list, with the links of a mail they have had in an earlier mailing.
-
-        All of it is sent first: people who were early in one mailing are early in the next, and a "no" of theirs
-        would always come too late to stop anything.
-        """
+        """People of a list with the links of a mail they have had: an earlier mailing, taken back when enough have it.
+        A mailing is sent in no order of the list, so these people are anywhere in the next one."""
         earlier = await self.mailing([list_id], "earlier")
         await self.start(earlier)
-        await self.finished(earlier)
+
+        async def received() -> bool:
+            return len(self.seen(earlier)) >= wanted * 1.1 + CONNECTIONS
+
+        await eventually(f"{wanted} mails of an earlier mailing", received, PATIENCE, 0.2)
+        with contextlib.suppress(RuntimeError):  # a small one may have ended by itself
+            await self.client.send("POST", f"/v1/mailings/{earlier}:cancel")
+        await self.client.wait(f"/v1/mailings/{earlier}", ENDED)
         seen = [one for one in self.seen(earlier) if one.accepted]
         chosen = Random(wanted).sample(seen, wanted)
         return [person_of(one.recipients[0], self.stage.ledger.message(one)) for one in chosen]

@@ -13,7 +13,7 @@ from mailmaker.common.mail.address import pepper_check
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.storage.engine import Heard
 from mailmaker.common.storage.ids import new_id
-from mailmaker.dispatch.actions.apply_feed import FeedApplier
+from mailmaker.dispatch.actions.apply_feed import WAIT, FeedApplier
 from mailmaker.dispatch.actions.forget_contacts import stop_erased, stop_removed
 from mailmaker.dispatch.actions.read import message_page, one_mailing
 from mailmaker.dispatch.actions.watermark import feed_is_fresh, watermark
@@ -118,7 +118,7 @@ async def test_a_wake_cuts_the_long_poll_short(street: Street) -> None:
         async def pull(self, after: int, *, wait: float = 1.0, limit: int = 500) -> FeedPage:
             waits.append(wait)
             polling.set()
-            await asyncio.sleep(wait * 30)
+            await asyncio.sleep(wait * 150)
             return FeedPage(items=(), head=0, confirmed_age=0.0, pepper_check=pepper_check(PEPPER))
 
     worker = applier(street, Slow())
@@ -128,7 +128,7 @@ async def test_a_wake_cuts_the_long_poll_short(street: Street) -> None:
         worker.wake(0)
         worker.wake(5)
         await step
-    assert waits == [1.0, 0]
+    assert waits == [WAIT, 0]
 
 
 async def test_another_accounts_rows_are_not_there(street: Street) -> None:

@@ -16,7 +16,7 @@ class Settings(ServiceSettings):
         description='Directory of the local journals of "no"s, on a disk that outlives the process.',
     )
     contacts_timeout: float = Field(
-        0.25, gt=0, le=5, description="Seconds a token door waits for contacts before it records without it."
+        0.8, gt=0, le=5, description="Seconds a token door waits for contacts before it records without it."
     )
     record_timeout: float = Field(
         2.0,

@@ -54,7 +54,8 @@ WITH found AS MATERIALIZED (
            END AS out
       FROM found f LEFT JOIN noes n USING (contact_id)
 ), ranked AS (
-    SELECT j.*, row_number() OVER (ORDER BY list_position, contact_id) AS n,
+    -- Sent in no order of the list: providers are met evenly, and nobody is always first or always last.
+    SELECT j.*, row_number() OVER (ORDER BY random()) AS n,
            first_value(contact_id) OVER (PARTITION BY out IS NULL, address_key ORDER BY list_position, contact_id) AS first
       FROM judged j
 ), verdicts AS (
