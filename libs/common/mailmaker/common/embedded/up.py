@@ -92,7 +92,8 @@ Mail-Maker is ready after {seconds:.1f} s.
   Apache Kafka  {facts["kafka"] or "none: the in-process bus"}
   all of this   {state.directory / DEV_JSON}
 
-  curl -H 'Authorization: Bearer {facts["account_key"]}' {facts["base_url"]}/v1/lists
+  BASE={facts["base_url"]} KEY={facts["account_key"]}
+  curl -H "Authorization: Bearer $KEY" $BASE/v1/lists
 
 Ctrl-C stops everything; the same command continues where it was.
 """
