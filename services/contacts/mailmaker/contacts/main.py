@@ -57,7 +57,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     workers: list[Worker] = [
         keyring,
         follow,
-        Consumer(db, bus, CONSUMER, hears(house), figures),
+        Consumer(db, bus, CONSUMER, hears(house), figures, member=settings.member or None),
         Pruner(db),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression, "ingest": ingest}, figures),

@@ -70,7 +70,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Expander(db, contacts, keyring, clock),
         Settler(db, clock),
         LeaseSweeper(db, metrics),
-        Consumer(db, bus, CONSUMER, hears(db, applier.wake), figures),
+        Consumer(db, bus, CONSUMER, hears(db, applier.wake), figures, member=settings.member or None),
         Pruner(db),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression}, figures),

@@ -61,6 +61,10 @@ class Client:
         found: dict[str, Any] = answer.json() if answer.content else {}
         return found
 
+    async def raw(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """The answer as it is, whatever it says."""
+        return await self._http.request(method, path, **more)
+
     async def open_list(self, name: str, key: str = "email") -> str:
         made = await self.send("POST", "/v1/lists", {
             "name": name, "key": key, "default_country": "IT", "timezone": "Europe/Rome",

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +68,17 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def raised(
-    directory: Path, options: Sequence[str] = (), *, keep_bytes: str = "all"
+    directory: Path,
+    options: Sequence[str] = (),
+    *,
+    keep_bytes: str = "all",
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """Starts the sink and `mailmaker up` under `directory`, waits until ready, and stops both at the end."""
+    """Starts the sink and `mailmaker up` under `directory`, waits until ready, and stops both at the end. The sink's
+    ledger and the platform's state are kept: raised again in the same place, both go on. `env` is the platform's."""
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     state, log = directory / "state", directory / "sink.log"
+    log.unlink(missing_ok=True)
     sink = await asyncio.to_thread(
         Child,
         [
@@ -94,7 +100,7 @@ async def raised(
             *(sys.executable, "-m", "mailmaker.common.cli", "up", "--state", state, "--smarthost", address),
             *("--port", str(free_port()), *options),
         ]
-        up = await asyncio.to_thread(Child, command, log=directory / "up.log")
+        up = await asyncio.to_thread(Child, command, log=directory / "up.log", env=env)
         yield await _stage(directory, state, up, sink)
     finally:
         for child in (up, sink):

@@ -61,11 +61,9 @@ class Plan:
         told = self._shared(kafka)
         for place in places:
             prefix = f"MAILMAKER_{place.house.upper()}_"
-            told |= (
-                self._own(place.house)
-                | self._part(place)
-                | {f"{prefix}HOST": HOST, f"{prefix}PORT": str(place.port)}
-            )
+            told |= self._own(place.house) | self._part(place)
+            told |= {f"{prefix}HOST": HOST, f"{prefix}PORT": str(place.port)}
+            told[f"{prefix}MEMBER"] = f"{place.house}-{place.number}"
             told[f"{prefix}DATABASE_URL"] = as_role(admin_url, place.house, self.role_password(place.house))
         return dict(os.environ) | told
 

@@ -69,6 +69,11 @@ class ServiceSettings(BaseModel):
         None, description="Overrides MAILMAKER_DATABASE_URL for this house."
     )
     database_pool: int = Field(10, ge=2, le=200, description="Connections to PostgreSQL.")
+    member: str = Field(
+        "",
+        max_length=60,
+        description="A name this process keeps when it is started again, as a pod's ordinal.",
+    )
     workers: bool = Field(True, description="False: HTTP doors only, no background workers.")
 
 
