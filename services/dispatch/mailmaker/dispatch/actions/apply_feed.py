@@ -25,6 +25,7 @@ WAIT = 0.2
 """Seconds a pull may be held open: how long a standby must wait to know that nobody applies the feed."""
 CONFIRM_EVERY = 0.5
 """Seconds: a stream of "no"s moves the position; what it vouches for need not be written with each of them."""
+SLOW = 0.5
 ENFORCED = "/internal/enforced"
 Named = dict[int, list[InFlight]]
 
@@ -45,6 +46,7 @@ class FeedApplier:
         self._wake = asyncio.Event()
         self._position = -1
         self._confirmed = 0.0
+        self._log = logger("dispatch.actions")
         self._latency = metrics.seconds(
             "mailmaker_suppression_enforced_seconds", "From a recorded no to enforced.", ("door",)
         )
@@ -58,7 +60,6 @@ class FeedApplier:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follows the feed until told to stop. Silence of suppression only makes the watermark older."""
-        log = logger("dispatch.actions")
         pause = 0.05
         while not stop.is_set():
             try:
@@ -68,7 +69,7 @@ class FeedApplier:
                     continue
                 pause = self._patience / 4
             except (Unreachable, StorageUnavailable, Refused) as wrong:
-                log.info("feed not followed", reason=str(wrong))
+                self._log.info("feed not followed", reason=str(wrong))
                 pause = min(pause * 2, 1.0)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
@@ -88,7 +89,10 @@ class FeedApplier:
         after = self._position
         asked = self._clock.boot()
         page = await self._pull(after)
+        pulled = self._clock.boot()
         done = await self.apply(after, page.items)
+        if (took := self._clock.boot() - pulled) > SLOW:
+            self._log.warning("feed applied slowly", items=len(page.items), seconds=round(took, 3))
         if done is None:
             # Another applier was faster: begin again from where it got to.
             self._position = -1
