@@ -24,10 +24,19 @@ WITH o AS MATERIALIZED (
 ), b AS MATERIALIZED (
     SELECT * FROM unnest($12::uuid[], $13::uuid[], $14::uuid[]) AS b(account_id, id, attempt_id)
 ), touched AS MATERIALIZED (
-    SELECT m.account_id, m.id, m.state, m.fence, m.attempt_id, m.claimed_until, m.cap_instant
+    SELECT m.account_id, m.id, m.mailing_id, m.state, m.fence, m.attempt_id, m.claimed_until, m.cap_instant
       FROM (SELECT account_id, id FROM o UNION SELECT account_id, id FROM b) AS t
       JOIN messages m ON m.account_id = t.account_id AND m.id = t.id
      ORDER BY m.account_id, m.id FOR UPDATE OF m
+), settled AS MATERIALIZED (
+    -- A relay that was thought dead may prove late that it did not send: a mailing that has ended takes nobody back.
+    SELECT o.account_id, o.id, o.attempt_id, o.due_at, o.counted, o.reply_code, o.reply_text, o.feed_stamp, o.ended_at,
+           t.cap_instant, CASE WHEN l.late THEN 'mailing_over' ELSE o.reason END AS reason,
+           CASE WHEN NOT l.late THEN o.state WHEN r.state = 'cancelled' THEN 'cancelled' ELSE 'expired' END AS state
+      FROM o JOIN touched t ON t.account_id = o.account_id AND t.id = o.id
+      JOIN mailings r ON r.account_id = t.account_id AND r.id = t.mailing_id
+     CROSS JOIN LATERAL (SELECT o.state IN ('queued', 'deferred') AND r.state NOT IN ('running', 'paused') AS late) l
+     WHERE t.attempt_id = o.attempt_id AND (t.state = 'uncertain' OR (t.state = 'sending' AND t.fence = $15))
 ), ended AS (
     UPDATE messages m SET
            state = o.state, reason = o.reason, reply_code = o.reply_code, reply_text = o.reply_text,
@@ -37,11 +46,9 @@ WITH o AS MATERIALIZED (
            fence = NULL, claimed_until = NULL,
            attempt_id = CASE WHEN o.state IN ('queued', 'deferred') THEN NULL ELSE m.attempt_id END,
            cap_instant = CASE WHEN o.state IN ('delivered', 'bounced', 'uncertain') THEN m.cap_instant END
-      FROM o JOIN touched t ON t.account_id = o.account_id AND t.id = o.id
-     WHERE m.account_id = t.account_id AND m.id = t.id AND t.attempt_id = o.attempt_id
-       AND (t.state = 'uncertain' OR (t.state = 'sending' AND t.fence = $15))
+      FROM settled o WHERE m.account_id = o.account_id AND m.id = o.id
     RETURNING m.account_id, m.id, m.mailing_id, m.contact_id, m.list_id, m.channel, m.address_key, m.state,
-              m.reply_code, t.cap_instant, o.ended_at AS at
+              m.reply_code, o.cap_instant, o.ended_at AS at
 ), begun AS (
     UPDATE messages m SET state = 'sending', begun_at = clock_timestamp(), attempts = m.attempts + 1
       FROM b JOIN touched t ON t.account_id = b.account_id AND t.id = b.id
