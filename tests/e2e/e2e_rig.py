@@ -219,11 +219,14 @@ class Rig:
         """The broker's process."""
         return sorted(pid for pid in descendants(self.stage.up.pid) if "kafka.Kafka" in command_line(pid))
 
-    async def kill(self, house: str) -> int:
-        """kill -9 of the first process of a house, of dispatch the first that sends; returns once it is dead."""
+    async def kill(self, house: str, *, enforcer: bool = False) -> int:
+        """kill -9 of the first process of a house, of dispatch the first that sends, or the one that enforces; returns once
+        it is dead."""
 
         async def one() -> list[int]:
-            return self.relays() if house == "dispatch" else self.processes(house)
+            if house == "dispatch":
+                return self.stage.enforcers() if enforcer else self.relays()
+            return self.processes(house)
 
         pid = int((await eventually(f"a process of {house}", one))[0])
         os.kill(pid, signal.SIGKILL)

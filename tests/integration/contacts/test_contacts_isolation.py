@@ -8,9 +8,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 from contacts_house import Client, Rig
-from mailmaker.common.feed import WrongPepper
 from mailmaker.common.storage.ids import new_id
-from mailmaker.contacts.actions.guard_pepper import GuardPepper
+from mailmaker.common.storage.pepper import GuardPepper, WrongPepper
 from sqlalchemy.engine import make_url
 
 TABLES = (

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from mailmaker.common.contracts.internal import FeedPage
+from mailmaker.common.storage.pepper import WrongPepper
 from mailmaker.common.web.internal import InternalClient, Unreachable
 
 BATCH = 500
 WAIT = 1.0
-
-
-class WrongPepper(RuntimeError):
-    """suppression makes address keys with another pepper: nothing it says could be matched. A refusal to go on."""
 
 
 class FeedFollower:

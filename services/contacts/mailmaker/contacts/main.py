@@ -14,13 +14,13 @@ from mailmaker.common.ops.lifecycle import House, Running, Worker
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.pepper import GuardPepper
 from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
-from mailmaker.contacts.actions.guard_pepper import GuardPepper
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports

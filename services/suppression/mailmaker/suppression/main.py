@@ -12,6 +12,7 @@ from mailmaker.common.ops.lifecycle import House, Running
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.pepper import GuardPepper
 from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
@@ -22,7 +23,6 @@ from mailmaker.suppression.actions.bell import Bell
 from mailmaker.suppression.actions.complete import Complete
 from mailmaker.suppression.actions.figures import Figures, WatchPending
 from mailmaker.suppression.actions.group_commit import GroupCommit
-from mailmaker.suppression.actions.guard_pepper import GuardPepper
 from mailmaker.suppression.actions.hear_nos import HearNos
 from mailmaker.suppression.actions.hear_token import HearToken
 from mailmaker.suppression.actions.keep_journal import KeepJournal

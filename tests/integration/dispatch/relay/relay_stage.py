@@ -241,5 +241,17 @@ async def until(question: Callable[[], Awaitable[bool]], seconds: float = 30) ->
             await asyncio.sleep(0.05)
 
 
+async def renewal(stage: Stage) -> None:
+    """Returns once a relay has renewed its lease: in the seconds between it has had every chance to do what it must not."""
+    first: list[object] = []
+
+    async def renewed() -> bool:
+        leases = [row["lease_until"] for row in await stage.rows("SELECT lease_until FROM relays")]
+        first.extend(leases[:1] if not first else [])
+        return bool(first) and bool(leases) and leases[0] != first[0]
+
+    await until(renewed)
+
+
 def contacts(count: int) -> list[UUID]:
     return [new_id() for _ in range(count)]

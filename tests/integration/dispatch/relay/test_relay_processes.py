@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.dispatch.actions.sweep_leases import LeaseSweeper
-from relay_stage import Stage, contacts, until
+from relay_stage import Stage, contacts, renewal, until
 from scripted_server import ScriptedServer, serving
 
 HERE = Path(__file__).parent
@@ -114,7 +114,7 @@ async def test_a_relay_stopped_past_its_lease_sends_nothing_that_was_not_in_flig
         before = set(addresses(server))
         process.send_signal(signal.SIGCONT)
         await until(lambda: has_new_fence(stage))
-        await asyncio.sleep(1.0)
+        await renewal(stage)
         got = addresses(server)
         assert set(got) - before <= named
         assert len(set(got)) == len(got)

@@ -15,7 +15,7 @@ from mailmaker.common.contracts.event import decode
 from mailmaker.common.mail.subjects import contact_subject
 from mailmaker.dispatch.domain.retry import RetryPlan
 from mailmaker.dispatch.relay.worker import Relay
-from relay_stage import PUBLIC, Stage, contacts, until
+from relay_stage import PUBLIC, Stage, contacts, renewal, until
 from scripted_server import ScriptedServer, serving
 
 Run = Callable[[Relay], asyncio.Event]
@@ -245,10 +245,10 @@ async def test_a_paused_mailing_or_a_closed_account_sends_nothing(stage: Stage, 
     await stage.run("UPDATE mailings SET state = 'paused'")
     async with serving(ScriptedServer()) as server:
         running(stage.relay(server.port))
-        await asyncio.sleep(0.8)
+        await renewal(stage)
         await stage.run("UPDATE known_accounts SET state = 'suspended'")
         await stage.run("UPDATE mailings SET state = 'running'")
-        await asyncio.sleep(0.8)
+        await renewal(stage)
         assert server.connections == 0
         assert await stage.states() == {"queued": 20}
         await stage.run("UPDATE known_accounts SET state = 'open'")
@@ -260,7 +260,7 @@ async def test_nothing_is_sent_while_nobody_vouches_for_the_feed(stage: Stage, r
     await stage.run("UPDATE feed_position SET confirmed_at = clock_timestamp() - interval '11 seconds'")
     async with serving(ScriptedServer()) as server:
         running(stage.relay(server.port))
-        await asyncio.sleep(1.0)
+        await renewal(stage)
         assert server.connections == 0
         await stage.vouch()
         await settled(stage, {"delivered": 5})

@@ -49,6 +49,10 @@ class Stage:
             if b"MAILMAKER_DISPATCH_RELAY=false" not in environment(pid)
         ]
 
+    def enforcers(self) -> list[int]:
+        """The process of dispatch that puts every "no" into force; empty while it is started again."""
+        return sorted(set(self.processes("dispatch")) - set(self.relays()))
+
     def kill(self, house: str) -> int | None:
         """kill -9 of one process of a house, of dispatch one that sends; its pid, or None when there was none."""
         for pid in self.relays() if house == "dispatch" else self.processes(house):

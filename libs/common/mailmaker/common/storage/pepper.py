@@ -1,10 +1,15 @@
-"""contacts.actions.guard_pepper: refuses to start on address keys that were made with another pepper."""
+"""common.storage.pepper: a schema is served only with the pepper its address keys were made with."""
 
 from __future__ import annotations
 
-from mailmaker.common.feed import WrongPepper
 from mailmaker.common.storage.engine import Database, StorageUnavailable
-from mailmaker.contacts.storage import pepper
+
+_FIRST = "INSERT INTO pepper (check_value) VALUES ($1) ON CONFLICT DO NOTHING"
+_FOUND = "SELECT check_value FROM pepper"
+
+
+class WrongPepper(RuntimeError):
+    """Address keys were made with another MAILMAKER_PEPPER: nothing would be found again. A refusal, not a log line."""
 
 
 class GuardPepper:
@@ -37,6 +42,7 @@ class GuardPepper:
         if self._same:
             return
         async with self._db.platform() as tx:
-            if await pepper.first_or_found(tx, self._check) != self._check:
+            await tx.driver.execute(_FIRST, self._check)
+            if await tx.driver.fetchval(_FOUND) != self._check:
                 raise WrongPepper("MAILMAKER_PEPPER is not the one this schema was begun with")
         self._same = True
