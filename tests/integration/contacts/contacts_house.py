@@ -7,6 +7,7 @@ import base64
 import csv
 import hashlib
 import io
+import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -108,13 +109,42 @@ class Suppression:
 
 @dataclass
 class Ingest:
-    """Staged files that the test wrote."""
+    """Staged files that the test wrote, as ingest tells them. `sent` counts the rows that were pulled whole."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    outlines: dict[str, bytes] = field(default_factory=dict)
+    sent: int = 0
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        found = self.files.get(request.url.path.split("/")[3])
-        return httpx.Response(404) if found is None else httpx.Response(200, content=found)
+        import_id, what = request.url.path.split("/")[3:]
+        found = (self.outlines if what == "outline" else self.files).get(import_id)
+        if found is None:
+            return httpx.Response(404)
+        if request.method == "POST":
+            places = struct.unpack(f"<{len(request.content) // 8}q", request.content)
+            found = b"".join(found[at : found.index(b"\n", at) + 1] for at in places)
+        if what == "staged":
+            self.sent += found.count(b"\n")
+        return httpx.Response(200, content=found)
+
+    def write(self, rows: Sequence[Sequence[object]], seed: object) -> str:
+        """A staged file of these rows (line, key, fields) with its outline. Returns its import's id. A row with a
+        negative line only names its key."""
+        import_id, staged, outline = str(new_id()), b"", []
+        for line, key, *cells in rows:
+            digest = hashlib.md5(repr((seed, key, cells)).encode(), usedforsecurity=False).hexdigest()
+            negative = isinstance(line, int) and line < 0
+            outline.append([line, key, "" if negative else digest, "" if negative else len(staged)])
+            if not negative:
+                staged += _csv([[line, key, *cells, digest]])
+        self.files[import_id], self.outlines[import_id] = staged, _csv(outline)
+        return import_id
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
 
 
 @dataclass
@@ -184,19 +214,15 @@ class Rig:
         fields: Sequence[str],
         *,
         key: str = "email",
-        custom: bool = False,
+        seed: str = "",
     ) -> tuple[str, int]:
         """Writes a staged file as ingest does. Returns its import's id and its rows."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
+        staged = []
         for line, row in enumerate(rows, start=2):
             named = [row.get(name, "") if name in fields else "" for name in STANDARD]
-            writer.writerow(
-                [line, row[key].casefold() if key == "email" else row[key], *named, row.get("custom", "")]
-            )
-        import_id = str(new_id())
-        self.ingest.files[import_id] = out.getvalue().encode()
-        return import_id, len(rows)
+            told = row[key].casefold() if key == "email" else row[key]
+            staged.append([line, told, *named, row.get("custom", "")])
+        return self.ingest.write(staged, [seed, *sorted(fields)]), len(rows)
 
     async def hear(
         self, client: Client, list_id: UUID, import_id: str, staged: int, fields: Sequence[str], **more: Any
@@ -234,7 +260,7 @@ class Rig:
     ) -> dict[str, Any]:
         """A file from its staging to where it stands. Returns the plan."""
         fields = more.pop("fields", None) or [name for name in STANDARD if any(name in row for row in rows)]
-        import_id, staged = self.stage(rows, fields, key=key)
+        import_id, staged = self.stage(rows, fields, key=key, seed=more.pop("seed", ""))
         fields += more.pop("custom", [])
         await self.hear(client, list_id, import_id, staged, fields, **more)
         while await self.imports.step():

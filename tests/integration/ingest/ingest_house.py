@@ -119,8 +119,11 @@ class Ingest:
         found: dict[str, Any] = answer.json()
         return found
 
-    async def internal(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        return await self.http.request(method, path, json=body, headers={"Authorization": f"Bearer {TOKEN}"})
+    async def internal(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, content: bytes | None = None
+    ) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return await self.http.request(method, path, json=body, content=content, headers=headers)
 
     async def told(self) -> list[dict[str, Any]]:
         """What the house has staged for the bus, oldest first."""

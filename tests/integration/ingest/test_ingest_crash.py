@@ -139,7 +139,7 @@ async def test_a_killed_reader_of_a_large_file_leaves_no_half_file(ingest: Inges
     assert await ingest.read()
     assert (await ingest.show(sent["id"]))["state"] == "staged"
     assert ingest.files.staged(of.id).read_bytes().count(b"\n") == 50_000
-    assert ingest.on_disk() == [f"{kind}/{of.id}" for kind in ("rejects", "staged", "uploads")]
+    assert ingest.on_disk() == [f"{kind}/{of.id}" for kind in ("outlines", "rejects", "staged", "uploads")]
 
 
 async def test_files_that_nothing_needs_are_swept_once_they_are_old(ingest: Ingest) -> None:

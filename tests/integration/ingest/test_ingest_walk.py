@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import struct
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from ingest_house import Ingest
@@ -14,6 +16,7 @@ from mailmaker.common.contracts.internal import CustomField
 from mailmaker.common.storage.bulk import copy_in
 from mailmaker.common.storage.ids import new_id
 from mailmaker.ingest.domain.fields import STAGED_COLUMNS
+from mailmaker.ingest.storage.staged import NoSuchPlace, rows_at
 
 GOOD = "email;nome;data_nascita;boh\na@example.it;Niccolò;29/02/1980;x\nb@example.it;Anna;;x\n".encode()
 
@@ -71,6 +74,49 @@ async def test_staged_rows_go_into_postgresql_as_they_are(ingest: Ingest) -> Non
     assert (first["line"], first["key_text"], first["surname"]) == ("2", 'k,"1"', 'D\'Angelo, "il" \\. moro')
     assert (first["custom"], first["email"]) == ({"note": "a b", "points": 1.5}, None)
     assert (second["line"], second["surname"], second["custom"]) == ("4", "\\N", None)
+
+
+async def test_rows_are_pulled_by_their_places(ingest: Ingest) -> None:
+    long = "x" * 199
+    data = (
+        f'email,name,city\na@example.it,,\nb@example.it,"È, ""tu""",\nc@example.it,{long},{long}\n'.encode()
+    )
+    seen = await ingest.imported(data)
+    path = f"/internal/imports/{seen['id']}"
+    whole = (await ingest.internal("GET", f"{path}/staged")).content
+    entries = [row.split(",") for row in (await ingest.internal("GET", f"{path}/outline")).text.splitlines()]
+    assert [entry[:2] for entry in entries] == [
+        [str(n), f"{key}@example.it"] for n, key in ((2, "a"), (3, "b"), (4, "c"))
+    ]
+    places = [int(entry[3]) for entry in entries]
+    rows = whole.splitlines(keepends=True)
+    assert await places_answer(ingest, path, places[2], places[0]) == (200, rows[2] + rows[0])
+    assert await places_answer(ingest, path) == (200, b"")
+    short = await ingest.internal("POST", f"{path}/staged", content=b"1234567")
+    assert (short.status_code, short.json()["errors"][0]["code"]) == (422, "places.broken")
+    for wrong in (places[1] + 1, len(whole), -1):
+        with pytest.raises(NoSuchPlace):
+            [row async for row in rows_at(ingest.files.staged(UUID(seen["id"])), [wrong])]
+
+
+async def places_answer(ingest: Ingest, path: str, *places: int) -> tuple[int, bytes]:
+    answer = await ingest.internal("POST", f"{path}/staged", content=struct.pack(f"<{len(places)}q", *places))
+    return answer.status_code, answer.content
+
+
+async def test_what_an_earlier_release_staged_is_told_in_todays_form(ingest: Ingest) -> None:
+    seen = await ingest.imported(b"email\na@example.it\n")
+    import_id = UUID(seen["id"])
+    ingest.files.outline(import_id).unlink()
+    empty = "," * 12
+    ingest.files.staged(import_id).write_text(
+        f'2,a@example.it,a@example.it,{empty}\n-3,"k,""1""",,{empty}\n', encoding="utf-8"
+    )
+    told = await ingest.internal("GET", f"/internal/imports/{import_id}/outline")
+    assert told.text == '2,a@example.it,,\n-3,"k,""1""",,\n'
+    rows = await ingest.internal("GET", f"/internal/imports/{import_id}/staged")
+    assert rows.text == f'2,a@example.it,a@example.it,{empty},\n-3,"k,""1""",,{empty},\n'
+    assert all(len(row) == len(STAGED_COLUMNS) for row in csv.reader(rows.text.splitlines()))
 
 
 async def test_bad_rows_come_back_with_line_field_and_code(ingest: Ingest) -> None:

@@ -43,7 +43,7 @@ def _pairs(lines: object, rows: list[list[str]]) -> Iterator[tuple[int, list[str
 
 
 class Staged:
-    """A staged file and its rejects."""
+    """A staged file, its outline and its rejects."""
 
     def __init__(self, folder: Path, data: bytes, **job: object) -> None:
         (folder / "upload").write_bytes(data)
@@ -52,6 +52,7 @@ class Staged:
             Job(
                 upload=str(folder / "upload"),
                 staged=str(folder / "staged"),
+                outline=str(folder / "outline"),
                 rejects=str(folder / "rejects"),
                 not_utf8_at=not_utf8_at(data),
                 **told,  # type: ignore[arg-type]
@@ -59,10 +60,13 @@ class Staged:
             lambda _: None,
         )
         self.rows: list[list[str]] = []
+        self.outline: list[list[str]] = []
         self.rejects: list[dict[str, str]] = []
         if self.answer.done:
             with open(folder / "staged", encoding="utf-8", newline="") as staged:
                 self.rows = list(csv.reader(staged))
+            with open(folder / "outline", encoding="utf-8", newline="") as outline:
+                self.outline = list(csv.reader(outline))
             with open(folder / "rejects", encoding="utf-8", newline="") as rejects:
                 self.rejects = list(csv.DictReader(rejects))
         self.left = sorted(path.name for path in folder.iterdir())

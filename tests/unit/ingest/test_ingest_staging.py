@@ -11,11 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_reading import Staged
 from mailmaker.ingest.domain.fields import STAGED_COLUMNS, Field
+from mailmaker.ingest.readers.digest import HEX
 from mailmaker.ingest.readers.staging import without_repeats
+
+CUSTOM = STAGED_COLUMNS.index("custom")
 
 
 def named(row: list[str]) -> dict[str, str]:
-    return {name: cell for name, cell in zip(STAGED_COLUMNS, row, strict=True) if cell}
+    found = {name: cell for name, cell in zip(STAGED_COLUMNS, row, strict=True) if cell}
+    assert len(found.pop("digest")) == HEX
+    return found
 
 
 def test_good_rows_are_staged_bad_ones_are_rejected_with_line_field_code(tmp_path: Path) -> None:
@@ -43,7 +48,7 @@ def test_good_rows_are_staged_bad_ones_are_rejected_with_line_field_code(tmp_pat
     ]
     assert found.rejects[0]["Data di nascita"] == "1981-02-29"
     assert (answer.fields, answer.ignored) == (("email", "surname", "birth_date", "sex"), ("Boh",))
-    assert found.left == ["rejects", "staged", "upload"]
+    assert found.left == ["outline", "rejects", "staged", "upload"]
 
 
 def test_a_corrected_rejects_file_is_an_import_again(tmp_path: Path) -> None:
@@ -67,8 +72,8 @@ def test_custom_fields_become_one_json_object(tmp_path: Path) -> None:
     custom = (Field("points", "number", True), Field("note", "text", True), Field("vip", "boolean", True))
     data = 'email,points,note,vip\na@b.it,"1,5","says ""hi""",sì\nb@b.it,,,\nc@b.it,x,,\n'.encode()
     found = Staged(tmp_path, data, custom=custom)
-    assert json.loads(found.rows[0][-1]) == {"points": 1.5, "note": 'says "hi"', "vip": True}
-    assert found.rows[1][-1] == ""
+    assert json.loads(found.rows[0][CUSTOM]) == {"points": 1.5, "note": 'says "hi"', "vip": True}
+    assert found.rows[1][CUSTOM] == ""
     assert [r["_field"] for r in found.rejects] == ["points"]
 
 
@@ -129,6 +134,12 @@ def test_each_row_counts_once_and_nothing_is_lost(tmp_path: Path, rows: list[tup
     # The first good row of each key is the one that is staged.
     lines = [int(row[0]) for row in found.rows]
     assert lines == sorted(lines)
+    # The outline tells of each staged row, and where it begins.
+    staged = (tmp_path / "staged").read_bytes()
+    for row, (line, key, digest, at) in zip(found.rows, found.outline, strict=True):
+        assert [line, key, digest] == [row[0], row[1], row[-1]]
+        assert staged[int(at) :].startswith(f"{line},".encode())
+        assert at == "0" or staged[int(at) - 1 :].startswith(b"\n")
 
 
 def test_a_full_file_names_the_contacts_of_its_bad_rows(tmp_path: Path) -> None:
@@ -136,17 +147,33 @@ def test_a_full_file_names_the_contacts_of_its_bad_rows(tmp_path: Path) -> None:
     found = Staged(tmp_path, data, names_rejected=True)
     answer = found.answer
     assert (answer.staged, answer.rejected, answer.duplicate, answer.named) == (1, 3, 1, 2)
-    assert [(row[0], row[1], row[2]) for row in sorted(found.rows)] == [
-        ("-2", "a@b.it", ""),
-        ("-4", "c@b.it", ""),
-        ("5", "a@b.it", "A@b.it"),
-    ]
-    assert all(len(row) == len(STAGED_COLUMNS) for row in found.rows)
+    assert [row[:2] for row in sorted(found.outline)] == [["-2", "a@b.it"], ["-4", "c@b.it"], ["5", "a@b.it"]]
+    assert [(row[0], row[2]) for row in found.rows] == [("5", "A@b.it")]
     assert Staged(tmp_path, data).answer.named == 0
 
 
 def test_equal_hashes_of_different_keys_are_no_repeats() -> None:
-    source = io.StringIO('2,"a,b",x\n3,c,y\n4,"a,b",z\n')
-    target = io.StringIO()
-    assert without_repeats(source, target, {hash('"a,b"'), hash("c")}) == 1
-    assert target.getvalue() == '2,"a,b",x\n3,c,y\n'
+    rows = ['2,"a,b",x\n', "3,c,è\n", '4,"a,b",z\n', "5,d,x\n"]
+    outline = ['2,"a,b",f0,0\n', "3,c,f1,10\n", "-9,c,,\n", '4,"a,b",f2,17\n', "5,d,f3,27\n"]
+    kept, entries = io.StringIO(), io.StringIO()
+    assert without_repeats(rows, outline, kept, entries, {hash('"a,b"'), hash("c")}) == 1
+    assert kept.getvalue() == '2,"a,b",x\n3,c,è\n5,d,x\n'
+    assert entries.getvalue() == '2,"a,b",f0,0\n3,c,f1,10\n-9,c,,\n5,d,f3,17\n'
+
+
+def test_a_digest_tells_rows_of_other_content_or_other_meaning_apart(tmp_path: Path) -> None:
+    def digest(data: bytes, **job: object) -> str:
+        return Staged(tmp_path, data, **job).rows[0][-1]
+
+    first = digest(b"email,name,city\na@b.it,Anna,\n")
+    # The same row on another line, in other columns, in another encoding.
+    assert digest(b"CITY;NAME;EMAIL\n\n;Anna;a@b.it\n") == first
+    assert digest("email,name,city\na@b.it,Anna,\n".encode("utf-16")) == first
+    others = [
+        digest(b"email,name,city\na@b.it,Anna,Bari\n"),
+        digest(b"email,name\na@b.it,Anna\n"),
+        digest(b"email,name,city\na@b.it,Anna,\n", empty_cells="erase"),
+        digest(b"email,name,city,vip\na@b.it,Anna,,\n", custom=(Field("vip", "boolean", True),)),
+        digest(b"email,name,city,vip\na@b.it,Anna,,\n", custom=(Field("vip", "text", True),)),
+    ]
+    assert len({first, *others}) == 6

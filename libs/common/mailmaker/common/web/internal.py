@@ -72,11 +72,15 @@ class InternalClient:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, query: Query | None = None, *, idle: float = 60.0
+        self, path: str, query: Query | None = None, *, content: bytes | None = None, idle: float = 60.0
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The answer as chunks of bytes; `idle` is the longest silence between two. Raises Unreachable when it breaks."""
+        """The answer to a GET, or to a POST of `content`, as chunks of bytes; `idle` is the longest silence between two.
+        Raises Unreachable when it breaks."""
+        method = "GET" if content is None else "POST"
         try:
-            async with self._client().stream("GET", path, params=dict(query or {}), timeout=idle) as answer:
+            async with self._client().stream(
+                method, path, params=dict(query or {}), content=content, timeout=idle
+            ) as answer:
                 if answer.status_code != 200:
                     await answer.aread()
                     _refuse(answer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +26,7 @@ from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell import hexed
 from mailmaker.contacts.domain.consent import Consent
 from mailmaker.contacts.domain.contact import AddressKeys
-from mailmaker.contacts.domain.plans import Counts, Options, Plan, consent_after, counted, guard
+from mailmaker.contacts.domain.plans import Counts, Plan, consent_after, counted, guard
 from mailmaker.contacts.domain.protection import keys_for
 from mailmaker.contacts.storage import lists, nos, plans
 
@@ -46,33 +48,40 @@ async def apply_import(
         plan = await plans.take(tx, account_id, import_id)
         if plan is None:
             return False
-        async with house.ingest.stream(
-            f"/internal/imports/{import_id}/staged", {"account": str(account_id)}
-        ) as source:
-            received = await plans.receive(tx, source)
+        async with _ingest(house, plan, "outline") as source:
+            received = await plans.receive_outline(tx, source)
         await nos.share(tx, account_id)
         applies = plan.options.apply == "auto" or plan.state == "approved"
         if applies:
             await lists.stop_writes(tx, plan.list_id, wait=LOCK_WAIT)
-        repeated = await plans.compare(tx, plan)
+        received -= await _compare(house, tx, plan)
         await _key(house, tx, plan)
-        counts = _counts(plan.options, received, repeated, await plans.counts(tx))
+        counts = counted(plan.options, received=received, **await plans.counts(tx))
         await _conclude(house, tx, plan, counts, applies=applies)
     return True
 
 
-def _counts(options: Options, received: int, repeated: int, many: dict[str, int]) -> Counts:
-    # `staged` is what ingest said; rows lost on the way would otherwise count as unchanged.
-    missing = options.staged + options.named - received
-    found = counted(
-        options,
-        created=many.get("created", 0),
-        updated=many.get("updated", 0),
-        protected=many.get("protected", 0),
-        removed=many.get("removed", 0),
-        repeated=repeated,
-    )
-    return found if missing == 0 else Counts(**{**found.named(), "unchanged": found.unchanged - missing})
+def _ingest(
+    house: Contacts, plan: Plan, what: str, content: bytes | None = None
+) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    path = f"/internal/imports/{plan.import_id}/{what}"
+    return house.ingest.stream(path, {"account": str(plan.account_id)}, content=content)
+
+
+async def _compare(house: Contacts, tx: Transaction, plan: Plan) -> int:
+    """Pulls the rows that the list does not hold as they are, and finds what they change. Returns how many of them did
+    not come: the counts of such a plan do not add up, and it fails."""
+    unmatched = await plans.match(tx, plan)
+    missing = 0
+    if unmatched.rows:
+        places, asked = None, plan.options.staged
+        if unmatched.few_of(plan.options.staged):
+            found = await plans.places(tx)
+            places, asked = struct.pack(f"<{len(found)}q", *found), len(found)
+        async with _ingest(house, plan, "staged", places) as source:
+            missing = max(0, asked - await plans.receive_rows(tx, source))
+    await plans.compare(tx, plan, unmatched)
+    return missing
 
 
 async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts, *, applies: bool) -> None:

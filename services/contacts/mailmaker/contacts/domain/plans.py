@@ -114,9 +114,10 @@ def consent_after(before: Consent | None, options: Options, *, meets_a_no: bool)
 
 
 def counted(
-    options: Options, *, created: int, updated: int, protected: int, removed: int, repeated: int
+    options: Options, *, received: int, created: int, updated: int, protected: int, removed: int
 ) -> Counts:
-    """The counts of a plan. What is staged and neither created, updated, protected nor repeated is unchanged."""
+    """The counts of a plan. What was received and is neither created, updated nor protected is unchanged; where that is
+    not what was staged, the counts do not add up."""
     return Counts(
         rows=options.rows,
         created=created,
@@ -124,9 +125,26 @@ def counted(
         protected=protected,
         removed=removed,
         rejected=options.rejected,
-        duplicate=options.duplicate + repeated,
-        unchanged=options.staged - created - updated - protected - repeated,
+        duplicate=options.duplicate,
+        unchanged=received - options.named - created - updated - protected,
     )
+
+
+MOST_PLACES = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """Rows of a file that the list does not hold as they are: how many, and how many of them name a contact it has.
+    `placed`: it is known where in the staged file each begins."""
+
+    rows: int
+    known: int
+    placed: bool
+
+    def few_of(self, staged: int) -> bool:
+        """Whether they are better fetched one by one than with the whole file."""
+        return self.placed and self.rows <= MOST_PLACES and self.rows * 4 <= staged
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """contacts.storage.plan_sql: domain.plans said set-based: a staged file against a list, in temporary tables.
 
-`staged` is the file as ingest wrote it. `changes` has what differs: a row of the file with the contact it names and the
-fields as they will be, or (in a full import) a contact that the file does not name. `keyed` has, for rows with a new
-address or key, what Python decided: id, address keys and consents. Unchanged rows are read once and written nowhere.
+`outline` has an entry a row of the file: its key and its digest. `unmatched` are the rows that a list does not hold as
+they are, and (in a full import) the contacts that the file does not name: a contact whose last write was this very row
+needs no second look, so only unmatched rows are pulled whole, into `staged`. `changes` has what differs: a row with the
+contact it names and the fields as they will be, or a contact to be removed. `keyed` has, for rows with a new address or
+key, what Python decided: id, address keys and consents. Unchanged rows are read once and written nowhere.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from collections.abc import Sequence
 from mailmaker.contacts.domain.lists import STANDARD_FIELDS
 from mailmaker.contacts.domain.plans import Options
 
-STAGED_COLUMNS = ("line", "key_text", *STANDARD_FIELDS, "custom")
+STAGED_COLUMNS = ("line", "key_text", *STANDARD_FIELDS, "custom", "digest")
+OUTLINE_COLUMNS = ("line", "key_text", "digest", "at")
 KEYED_COLUMNS = (
     "line",
     "contact_id",
@@ -27,33 +30,49 @@ _ADDRESSES = ("email", "mobile", "fkey")
 _TYPED = ", ".join(f"{name} {'date' if name == 'birth_date' else 'text'}" for name in STANDARD_FIELDS)
 
 PREPARE = (
-    "SET LOCAL work_mem = '128MB'",
+    "SET LOCAL work_mem = '32MB'",
     # Two large sets are compared. What the planner knows of a list that was written a moment ago is nothing, and a
     # nested loop over both takes minutes.
     "SET LOCAL enable_nestloop = off",
     # Between two statements of this transaction Python computes keys; a stopped process still ends here.
     "SET LOCAL idle_in_transaction_session_timeout = '30s'",
-    f"CREATE TEMP TABLE staged (line int, key_text text, {_TYPED}, custom jsonb) ON COMMIT DROP",
-    f"""CREATE TEMP TABLE changes (line int, contact_id uuid, key_text text, {_TYPED}, custom jsonb,
+    "CREATE TEMP TABLE outline (line int, key_text text, digest uuid, at bigint) ON COMMIT DROP",
+    "CREATE TEMP TABLE unmatched (line int, at bigint, contact_id uuid) ON COMMIT DROP",
+    f"CREATE TEMP TABLE staged (line int, key_text text, {_TYPED}, custom jsonb, digest uuid) ON COMMIT DROP",
+    f"""CREATE TEMP TABLE changes (line int, contact_id uuid, key_text text, {_TYPED}, custom jsonb, digest uuid,
         email_before text, sms_before text, email_key bytea, mobile_key bytea, fkey_hash bytea,
         rekeyed boolean) ON COMMIT DROP""",
     """CREATE TEMP TABLE keyed (line int, contact_id uuid, email_key bytea, mobile_key bytea, fkey_hash bytea,
         email_consent text, sms_consent text, met boolean) ON COMMIT DROP""",
 )
+FEW = ("SET LOCAL enable_nestloop = on", "ANALYZE staged", "ANALYZE unmatched")
+"""Said before rows of few known contacts are compared: each is then looked up by its id."""
 ANALYZE = ("ANALYZE changes", "ANALYZE keyed")
 
-REPEATED = """
-DELETE FROM changes d USING (SELECT key_text, max(line) AS line FROM changes WHERE line IS NOT NULL
-                              GROUP BY key_text HAVING count(*) > 1) last
- WHERE d.key_text = last.key_text AND d.line < last.line
+_UNMATCHED = """
+INSERT INTO unmatched
+SELECT o.line, o.at, c.id
+  FROM outline o {join} JOIN
+       (SELECT id, key_text, line_digest AS digest,
+               line_version = version AND email_consent <> 'unsubscribed' AND sms_consent <> 'unsubscribed' AS stands
+          FROM contacts WHERE account_id = $1 AND list_id = $2) c ON c.key_text = o.key_text
+ WHERE o.line IS NULL OR (o.line > 0 AND (c.digest = o.digest AND c.stands) IS NOT TRUE)
 """
+UNMATCHED = {"incremental": _UNMATCHED.format(join="LEFT"), "full": _UNMATCHED.format(join="FULL")}
+"""$1 account, $2 list. A negative line only names the key of a rejected row: it keeps its contact from being removed."""
+FOUND = """
+SELECT count(*) FILTER (WHERE line IS NOT NULL) AS rows, count(at) AS placed,
+       count(*) FILTER (WHERE line IS NOT NULL AND contact_id IS NOT NULL) AS known FROM unmatched
+"""
+PLACES = "SELECT at FROM unmatched WHERE line IS NOT NULL ORDER BY at"
+
 TO_KEY = """
 SELECT line, contact_id, email, mobile, fkey, email_before, sms_before FROM changes WHERE rekeyed ORDER BY line
 """
 
 FINAL = f"""
 SELECT c.line, coalesce(c.contact_id, k.contact_id) AS contact_id, c.contact_id IS NULL AS new, c.key_text,
-       {", ".join("c." + name for name in STANDARD_FIELDS)}, c.custom,
+       {", ".join("c." + name for name in STANDARD_FIELDS)}, c.custom, c.digest,
        coalesce(k.email_consent, c.email_before) AS email_consent, coalesce(k.sms_consent, c.sms_before) AS sms_consent,
        CASE WHEN c.rekeyed THEN k.email_key ELSE c.email_key END AS email_key,
        CASE WHEN c.rekeyed THEN k.mobile_key ELSE c.mobile_key END AS mobile_key,
@@ -103,12 +122,14 @@ SELECT $1::uuid, $2::uuid, f.action, f.contact_id, NULL, {_facts(whole, "o")}, N
 
 _SET = (*STANDARD_FIELDS, "custom", "email_consent", "sms_consent", "email_key", "mobile_key", "fkey_hash")
 INSERT_NEW = f"""
-INSERT INTO contacts (account_id, list_id, id, key_text, {", ".join(_SET)}, created_at, changed_at, version)
-SELECT $1, $2, f.contact_id, f.key_text, {", ".join("f." + name for name in _SET)}, $3, $3, 1
+INSERT INTO contacts (account_id, list_id, id, key_text, {", ".join(_SET)}, line_digest, line_version, created_at,
+                      changed_at, version)
+SELECT $1, $2, f.contact_id, f.key_text, {", ".join("f." + name for name in _SET)}, f.digest, 1, $3, $3, 1
   FROM ({FINAL}) f WHERE f.new AND f.line IS NOT NULL ORDER BY f.line
 """
 UPDATE_CHANGED = f"""
-UPDATE contacts t SET {", ".join(f"{name} = f.{name}" for name in _SET)}, changed_at = $2, version = t.version + 1
+UPDATE contacts t SET {", ".join(f"{name} = f.{name}" for name in _SET)}, line_digest = f.digest,
+       line_version = t.version + 1, changed_at = $2, version = t.version + 1
   FROM ({FINAL}) f
  WHERE t.account_id = $1 AND t.id = f.contact_id AND NOT f.new AND f.action <> 'removed'
    AND ({", ".join("t." + name for name in _SET)}) IS DISTINCT FROM ({", ".join("f." + name for name in _SET)})
@@ -124,28 +145,30 @@ SELECT t.id, t.email_key, t.mobile_key, t.email_consent, t.sms_consent, t.versio
 REMOVED = "SELECT contact_id AS id FROM changes WHERE line IS NULL"
 
 
-def difference(options: Options) -> str:
-    """The statement that fills `changes`. $1 account, $2 list; $3 the file's custom fields, where it has any.
+REMOVE = """
+INSERT INTO changes (contact_id, rekeyed) SELECT contact_id, false FROM unmatched WHERE line IS NULL
+"""
 
-    A negative line only names the key of a rejected row: it keeps its contact from being removed.
-    """
+
+def difference(options: Options, *, known: bool) -> str:
+    """The statement that fills `changes` from unmatched rows. $1 account; $2 the file's custom fields, where it has any.
+    `known`: some of the rows name contacts that the list has."""
     after = {name: _overlaid(name, options) for name in STANDARD_FIELDS}
     custom = _custom(options)
     differs = [f"{after[name]} IS DISTINCT FROM c.{name}" for name in options.standard]
     if options.custom:
         differs.append(f"{custom} IS DISTINCT FROM c.custom")
     rekeyed = [f"{after[name]} IS DISTINCT FROM c.{name}" for name in options.standard if name in _ADDRESSES]
-    mirror = options.mode == "full"
+    of_account = "account_id = $1" if known else "account_id = $1 AND false"
     return f"""
 INSERT INTO changes
-SELECT s.line, c.id, s.key_text, {", ".join(after[name] for name in STANDARD_FIELDS)}, {custom},
+SELECT s.line, c.id, s.key_text, {", ".join(after[name] for name in STANDARD_FIELDS)}, {custom}, s.digest,
        c.email_consent, c.sms_consent, c.email_key, c.mobile_key, c.fkey_hash,
-       s.line IS NOT NULL AND (c.id IS NULL OR {" OR ".join(rekeyed) or "false"})
-  FROM staged s {"FULL" if mirror else "LEFT"} JOIN
-       (SELECT * FROM contacts WHERE account_id = $1 AND list_id = $2) c ON c.key_text = s.key_text
- WHERE (s.line IS NULL OR s.line > 0) AND (
-       c.id IS NULL {"OR s.line IS NULL" if mirror else ""}
-    OR c.email_consent = 'unsubscribed' OR c.sms_consent = 'unsubscribed' OR {" OR ".join(differs) or "false"})
+       c.id IS NULL OR {" OR ".join(rekeyed) or "false"}
+  FROM staged s JOIN unmatched u ON u.line = s.line
+       LEFT JOIN (SELECT * FROM contacts WHERE {of_account}) c ON c.id = u.contact_id
+ WHERE c.id IS NULL OR c.email_consent = 'unsubscribed' OR c.sms_consent = 'unsubscribed'
+    OR {" OR ".join(differs) or "false"}
 """
 
 
@@ -159,5 +182,5 @@ def _overlaid(name: str, options: Options) -> str:
 def _custom(options: Options) -> str:
     if not options.custom:
         return "coalesce(c.custom, '{}')"
-    kept = "coalesce(c.custom, '{}')" + (" - $3::text[]" if options.empty_cells == "erase" else "")
+    kept = "coalesce(c.custom, '{}')" + (" - $2::text[]" if options.empty_cells == "erase" else "")
     return f"({kept} || coalesce(s.custom, '{{}}'))"

@@ -13,10 +13,12 @@ from mailmaker.common.storage.bulk import copy_in
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.consent import Consent
 from mailmaker.contacts.domain.lists import STANDARD_FIELDS
-from mailmaker.contacts.domain.plans import Counts, Options, Plan
+from mailmaker.contacts.domain.plans import Action, Counts, Options, Plan, Unmatched
 from mailmaker.contacts.storage import plan_sql
 
 SLOW = 1800.0
+LOOKED_UP = 50_000
+"""Up to so many contacts are looked up by id; for more, the list is read once."""
 
 COLUMNS = "account_id, import_id, list_id, options::text AS options, state, counts::text AS counts, applied::text AS applied"
 INSERT = """
@@ -155,20 +157,45 @@ async def rows(
     ]
 
 
-async def receive(tx: Transaction, source: AsyncIterator[bytes]) -> int:
-    """Copies a staged file into a temporary table. Returns its rows."""
+async def receive_outline(tx: Transaction, source: AsyncIterator[bytes]) -> int:
+    """Copies a staged file's outline into a temporary table. Returns its entries."""
     for statement in plan_sql.PREPARE:
         await tx.driver.execute(statement)
+    return await copy_in(tx.driver, "outline", plan_sql.OUTLINE_COLUMNS, source)
+
+
+async def match(tx: Transaction, plan: Plan) -> Unmatched:
+    """Finds the rows that the list does not hold as they are."""
+    await tx.driver.execute(
+        plan_sql.UNMATCHED[plan.options.mode], plan.account_id, plan.list_id, timeout=SLOW
+    )
+    found = await tx.driver.fetchrow(plan_sql.FOUND, timeout=SLOW)
+    return Unmatched(found["rows"], found["known"], placed=found["placed"] == found["rows"])
+
+
+async def places(tx: Transaction) -> list[int]:
+    """Where in the staged file the unmatched rows begin, in order."""
+    return [row["at"] for row in await tx.driver.fetch(plan_sql.PLACES, timeout=SLOW)]
+
+
+async def receive_rows(tx: Transaction, source: AsyncIterator[bytes]) -> int:
+    """Copies staged rows into a temporary table. Returns how many."""
     return await copy_in(tx.driver, "staged", plan_sql.STAGED_COLUMNS, source)
 
 
-async def compare(tx: Transaction, plan: Plan) -> int:
-    """Finds what differs. Returns how many rows of the file repeat the key of a later one."""
-    args: list[object] = [plan.account_id, plan.list_id]
-    if plan.options.custom and plan.options.empty_cells == "erase":
-        args.append([name for name in plan.options.fields if name not in STANDARD_FIELDS])
-    await tx.driver.execute(plan_sql.difference(plan.options), *args, timeout=SLOW)
-    return int(str(await tx.driver.execute(plan_sql.REPEATED, timeout=SLOW)).rpartition(" ")[2])
+async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
+    """Finds what differs among the unmatched rows, and which contacts a full file does not name."""
+    if unmatched.rows:
+        if unmatched.known <= LOOKED_UP:
+            for statement in plan_sql.FEW:
+                await tx.driver.execute(statement)
+        args: list[object] = [plan.account_id]
+        if plan.options.custom and plan.options.empty_cells == "erase":
+            args.append([name for name in plan.options.fields if name not in STANDARD_FIELDS])
+        difference = plan_sql.difference(plan.options, known=unmatched.known > 0)
+        await tx.driver.execute(difference, *args, timeout=SLOW)
+    if plan.options.mode == "full":
+        await tx.driver.execute(plan_sql.REMOVE, timeout=SLOW)
 
 
 async def to_key(tx: Transaction, chunk: int) -> AsyncIterator[list[dict[str, Any]]]:
@@ -186,7 +213,8 @@ async def counts(tx: Transaction) -> dict[str, int]:
     """How many of each action, once everything is keyed."""
     for statement in plan_sql.ANALYZE:
         await tx.driver.execute(statement)
-    return {row["action"]: row["many"] for row in await tx.driver.fetch(plan_sql.COUNTS, timeout=SLOW)}
+    found = {row["action"]: row["many"] for row in await tx.driver.fetch(plan_sql.COUNTS, timeout=SLOW)}
+    return {str(action): found.get(action, 0) for action in Action}
 
 
 async def in_list(tx: Transaction, plan: Plan) -> int:

@@ -129,6 +129,7 @@ class ReaderWorker:
         return Job(
             upload=str(self._files.upload(of.id)),
             staged=str(self._files.staged(of.id)),
+            outline=str(self._files.outline(of.id)),
             rejects=str(self._files.rejects(of.id)),
             key=of.about.key,
             country=of.about.country,
@@ -139,6 +140,7 @@ class ReaderWorker:
             encoding=of.options.encoding,
             delimiter=of.options.delimiter,
             expected_rows=of.options.expected_rows,
+            empty_cells=of.options.empty_cells,
             names_rejected=of.options.mode == "full",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
@@ -13,9 +14,10 @@ from mailmaker.ingest.actions.progress import hear_progress
 from mailmaker.ingest.actions.show import staged_file
 from mailmaker.ingest.api.state import house_of
 from mailmaker.ingest.errors import BadOptions
-from mailmaker.ingest.storage.files import read
+from mailmaker.ingest.storage import staged as files
 from pydantic import BaseModel, Field
 
+_CSV = "text/csv; charset=utf-8"
 router = APIRouter(include_in_schema=False, dependencies=[Depends(internal_only)])
 
 
@@ -31,13 +33,33 @@ class ProgressBatch(BaseModel):
     items: list[ImportProgress] = Field(min_length=1, max_length=500)
 
 
+@router.get("/internal/imports/{import_id}/outline")
+async def outline(request: Request, import_id: UUID) -> StreamingResponse:
+    """An entry a good row, one a key: CSV for COPY; columns as in domain.fields.OUTLINE_COLUMNS."""
+    house = house_of(request)
+    staged = await staged_file(house.db, house.files, import_id)
+    return StreamingResponse(files.outline(house.files.outline(import_id), staged), media_type=_CSV)
+
+
 @router.get("/internal/imports/{import_id}/staged")
 async def staged(request: Request, import_id: UUID) -> StreamingResponse:
-    """The good rows, one a key, as CSV for COPY; columns as in domain.fields.STAGED_COLUMNS."""
+    """The good rows as CSV for COPY; columns as in domain.fields.STAGED_COLUMNS."""
     house = house_of(request)
     path = await staged_file(house.db, house.files, import_id)
-    headers = {"content-length": str(path.stat().st_size)}
-    return StreamingResponse(read(path), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(files.rows(house.files.outline(import_id), path), media_type=_CSV)
+
+
+@router.post("/internal/imports/{import_id}/staged")
+async def staged_at(request: Request, import_id: UUID) -> StreamingResponse:
+    """Those of the good rows that begin at the places in the body: the outline's `at`, 64-bit little-endian each."""
+    house = house_of(request)
+    path = await staged_file(house.db, house.files, import_id)
+    body = await request.body()
+    if len(body) % 8:
+        fault = Fault("", "places.broken", "8 bytes a place")
+        raise BadOptions("the body is not a list of places", faults=[fault])
+    places = struct.unpack(f"<{len(body) // 8}q", body)
+    return StreamingResponse(files.rows_at(path, places), media_type=_CSV)
 
 
 @router.post("/internal/imports/{import_id}/progress")

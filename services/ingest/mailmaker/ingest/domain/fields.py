@@ -39,7 +39,8 @@ STANDARD: dict[str, Kind] = {
 }
 """In the order of the staged file's columns."""
 
-STAGED_COLUMNS = ("line", "key_text", *STANDARD, "custom")
+STAGED_COLUMNS = ("line", "key_text", *STANDARD, "custom", "digest")
+OUTLINE_COLUMNS = ("line", "key_text", "digest", "at")
 REJECT_COLUMNS = ("_line", "_field", "_code", "_message")
 
 # Only names that can mean nothing else: a landline under "telefono" or a status under "stato" must not reject its row.

@@ -14,6 +14,7 @@ class Job:
 
     upload: str
     staged: str
+    outline: str
     rejects: str
     key: str
     country: str
@@ -24,6 +25,7 @@ class Job:
     encoding: str | None = None
     delimiter: str | None = None
     expected_rows: int | None = None
+    empty_cells: str = "keep"
     names_rejected: bool = False
 
     def encode(self) -> bytes:

@@ -22,14 +22,16 @@ _REPORT_EVERY = 0.25
 
 
 def stage(job: Job, tell: Callable[[Answer], None]) -> Answer:
-    """Reads the upload, writes the staged file and the rejects file. `tell` hears of progress a few times a second.
+    """Reads the upload, writes the staged file, its outline and the rejects file. `tell` hears of progress a few times a
+    second.
 
-    Both files get their names only when they are whole and on disk; a file that cannot be read leaves neither.
+    All get their names only when they are whole and on disk; a file that cannot be read leaves none.
     """
-    made = [Path(f"{path}.{os.getpid()}") for path in (job.staged, job.rejects)]
+    paths = (job.staged, job.outline, job.rejects)
+    made = [Path(f"{path}.{os.getpid()}") for path in paths]
     try:
-        answer = _staged(job, made[0], made[1], tell)
-        for temporary, path in zip(made, (job.staged, job.rejects), strict=True):
+        answer = _staged(job, made[0], made[1], made[2], tell)
+        for temporary, path in zip(made, paths, strict=True):
             os.replace(temporary, path)
             _sync_directory(Path(path).parent)
         return answer
@@ -42,27 +44,37 @@ def stage(job: Job, tell: Callable[[Answer], None]) -> Answer:
             temporary.unlink(missing_ok=True)
 
 
-def _staged(job: Job, staged: Path, rejects: Path, tell: Callable[[Answer], None]) -> Answer:
+def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable[[Answer], None]) -> Answer:
     today = date.fromisoformat(job.today)
     with (
         open(job.upload, "rb") as upload,
-        open(staged, "w+", encoding="utf-8", newline="", buffering=_BUFFER) as good,
-        open(rejects, "w", encoding="utf-8", newline="", buffering=_BUFFER) as bad,
+        _written(staged) as good,
+        _written(outline) as entries,
+        _written(rejects) as bad,
     ):
         wishes = Wishes(job.key, job.custom, job.mapping, job.encoding, job.delimiter)
         opening = look(upload, wishes, job.not_utf8_at)
         columns = [
             column(target.index, target.field, job.country, today) for target in opening.mapped.targets
         ]
-        staging = Staging(columns, opening.mapped, job.key, good, bad, names_rejected=job.names_rejected)
+        staging = Staging(
+            columns,
+            opening.mapped,
+            job.key,
+            good,
+            entries,
+            bad,
+            empty_cells=job.empty_cells,
+            names_rejected=job.names_rejected,
+        )
         rows, rejected, repeated = staging.run(
             Records(upload, opening.charset, opening.dialect), _paced(tell)
         )
         _check_rows(rows, job.expected_rows)
-        duplicate = _dropped(good, staged, repeated) if repeated else 0
-        for file in (good, bad):
+        for file in (good, entries, bad):
             file.flush()
             os.fsync(file.fileno())
+        duplicate = _dropped(staged, outline, repeated) if repeated else 0
     return Answer(
         rows=rows,
         done=True,
@@ -84,18 +96,25 @@ def _check_rows(rows: int, expected: int | None) -> None:
         raise Unreadable("file.row_count", f"{rows} rows where {expected} were announced: is the file cut?")
 
 
-def _dropped(good: IO[str], path: Path, repeated: set[int]) -> int:
-    """Rewrites the staged file without the later rows of repeated keys."""
-    good.flush()
-    rest = path.with_name(path.name + ".once")
+def _written(path: Path) -> IO[str]:
+    return open(path, "w", encoding="utf-8", newline="", buffering=_BUFFER)
+
+
+def _dropped(staged: Path, outline: Path, repeated: set[int]) -> int:
+    """Rewrites the staged file and its outline without the later rows of repeated keys."""
+    once = [path.with_name(path.name + ".once") for path in (staged, outline)]
     with (
-        open(path, encoding="utf-8", newline="\n", buffering=_BUFFER) as source,
-        open(rest, "w", encoding="utf-8", newline="", buffering=_BUFFER) as target,
+        open(staged, encoding="utf-8", newline="\n", buffering=_BUFFER) as rows,
+        open(outline, encoding="utf-8", newline="\n", buffering=_BUFFER) as entries,
+        _written(once[0]) as kept,
+        _written(once[1]) as kept_entries,
     ):
-        dropped = without_repeats(source, target, repeated)
-        target.flush()
-        os.fsync(target.fileno())
-    os.replace(rest, path)
+        dropped = without_repeats(rows, entries, kept, kept_entries, repeated)
+        for file in (kept, kept_entries):
+            file.flush()
+            os.fsync(file.fileno())
+    for temporary, path in zip(once, (staged, outline), strict=True):
+        os.replace(temporary, path)
     return dropped
 
 

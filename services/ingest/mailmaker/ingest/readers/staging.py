@@ -6,18 +6,21 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress, repeat
+from itertools import accumulate, compress, repeat
 from typing import IO
 
 from mailmaker.ingest.domain.fields import REJECT_COLUMNS, STAGED_COLUMNS, plain
 from mailmaker.ingest.domain.mapping import ColumnMap
 from mailmaker.ingest.readers.columns import Bad, Column
+from mailmaker.ingest.readers.digest import HEX, digests, seed_of
 from mailmaker.ingest.readers.faults import Unreadable
 from mailmaker.ingest.readers.keys import Keys
 from mailmaker.ingest.readers.records import Batch, Records
 
 _ROW_LIMIT = 20_000_000
-_REST = "," * (len(STAGED_COLUMNS) - 2)
+_AROUND = len(",,\n") + HEX
+"""Bytes of a staged line beside its number and its row."""
+_ROW = tuple(name for name in STAGED_COLUMNS if name not in ("line", "digest"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,9 @@ class Staged:
 class Staging:
     """Reads batches, writes lines. One instance a file.
 
-    With `names_rejected` a rejected row whose key is good leaves a line with a negative number and its key alone: in a
-    full import the file did name that contact, so a bad birth date must not remove it.
+    The outline has an entry a staged row: its line, key, digest, and the byte of the staged file at which it begins.
+    With `names_rejected` a rejected row whose key is good leaves an entry with a negative number and its key alone: in
+    a full import the file did name that contact, so a bad birth date must not remove it.
     """
 
     def __init__(
@@ -43,8 +47,10 @@ class Staging:
         mapped: ColumnMap,
         key: str,
         staged: IO[str],
+        outline: IO[str],
         rejects: IO[str],
         *,
+        empty_cells: str = "keep",
         names_rejected: bool = False,
     ) -> None:
         self._columns = columns
@@ -54,6 +60,9 @@ class Staging:
         self._width = len(mapped.header)
         self._key = key
         self._staged = staged
+        self._outline = outline
+        self._seed = seed_of([column.field for column in columns], empty_cells)
+        self._at = 0
         self._original = [i for i, cell in enumerate(mapped.header) if plain(cell) not in REJECT_COLUMNS]
         self._rejects = csv.writer(rejects, lineterminator="\r\n")
         self._rejects.writerow([*(mapped.header[i] for i in self._original), *REJECT_COLUMNS])
@@ -141,7 +150,7 @@ class Staging:
         """Tells that the file names the key of a rejected row, where the key itself is good."""
         if self._names_rejected and key and type(key) is not Bad:
             told = key.casefold() if self._key == "email" else key
-            self._staged.write(f"-{line},{told}{_REST}\n")
+            self._outline.write(f"-{line},{told},,\n")
             self.named += 1
 
     def _write(self, lines: Sequence[int], made: list[list[str]], keys: list[str]) -> None:
@@ -149,7 +158,7 @@ class Staging:
         if self._key == "email":
             keys = list(map(str.casefold, keys))
         self._keys.add(keys)
-        ready: dict[str, Iterable[str]] = {"line": map(str, lines), "key_text": keys}
+        ready: dict[str, Iterable[str]] = {"key_text": keys}
         members = []
         for column, cells in zip(self._columns, made, strict=True):
             if column.field.custom:
@@ -158,14 +167,24 @@ class Staging:
                 ready[column.field.name] = cells
         ready["custom"] = map(_object, *members) if members else repeat("")
         cut = [ready[part] if part in ready else repeat(part) for part in self._layout]
-        self._staged.write("\n".join(map(",".join, zip(*cut, strict=False))) + "\n")
+        self._lay_down(list(map(str, lines)), keys, list(map(",".join, zip(*cut, strict=False))))
+
+    def _lay_down(self, numbers: list[str], keys: Sequence[str], rows: list[str]) -> None:
+        """The staged lines, and their entries in the outline."""
+        encoded = list(map(str.encode, rows))
+        marks = digests(encoded, self._seed)
+        sizes = [len(number) + len(row) + _AROUND for number, row in zip(numbers, encoded, strict=True)]
+        *begins, self._at = accumulate(sizes, initial=self._at)
+        self._staged.write("\n".join(map(",".join, zip(numbers, rows, marks, strict=True))) + "\n")
+        entries = zip(numbers, keys, marks, map(str, begins), strict=True)
+        self._outline.write("\n".join(map(",".join, entries)) + "\n")
 
 
 def _layout(present: set[str]) -> list[str]:
-    """The staged columns in order; a run of n absent ones is a text of n - 1 commas."""
+    """A row's columns in order; a run of n absent ones is a text of n - 1 commas."""
     parts: list[str] = []
-    for name in STAGED_COLUMNS:
-        if name in present or name in ("line", "key_text", "custom"):
+    for name in _ROW:
+        if name in present or name in ("key_text", "custom"):
             parts.append(name)
         elif parts and not parts[-1].strip(","):
             parts[-1] += ","
@@ -179,30 +198,34 @@ def _object(*members: str) -> str:
     return f'"{{{inner}}}"' if inner else ""
 
 
-def without_repeats(staged: IO[str], target: IO[str], repeated: set[int]) -> int:
-    """Copies a staged file without the later rows of each key: the first row of a key wins. Returns how many left.
-
-    Lines that only name a rejected row's key stay.
-    """
+def without_repeats(
+    staged: Iterable[str], outline: Iterable[str], kept: IO[str], kept_outline: IO[str], repeated: set[int]
+) -> int:
+    """Copies a staged file and its outline without the later rows of each key: the first row of a key wins. Returns how
+    many left. Entries that only name a rejected row's key stay."""
     seen: set[str] = set()
-    dropped = 0
-    for row in staged:
-        if row[0] == "-":
-            target.write(row)
+    rows = iter(staged)
+    dropped = at = 0
+    for entry in outline:
+        if entry[0] == "-":
+            kept_outline.write(entry)
             continue
-        key = _key_of(row)
+        row = next(rows)
+        key = _key_of(entry)
         if hash(key) in repeated:
             if key in seen:
                 dropped += 1
                 continue
             seen.add(key)
-        target.write(row)
+        kept.write(row)
+        kept_outline.write(f"{entry.rpartition(',')[0]},{at}\n")
+        at += len(row.encode())
     return dropped
 
 
-def _key_of(row: str) -> str:
-    """The second cell as it is written; a staged row is one line, whatever its cells hold."""
-    rest = row[row.index(",") + 1 :]
+def _key_of(entry: str) -> str:
+    """The second cell as it is written; an entry is one line, whatever its key holds."""
+    rest = entry[entry.index(",") + 1 :]
     if not rest.startswith('"'):
         return rest[: rest.index(",")]
     cell: str = next(csv.reader(io.StringIO(rest)))[0]

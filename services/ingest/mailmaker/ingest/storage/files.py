@@ -14,7 +14,7 @@ from uuid import UUID
 
 from mailmaker.ingest.errors import NoRoom
 
-_KINDS = ("incoming", "uploads", "staged", "rejects")
+_KINDS = ("incoming", "uploads", "staged", "outlines", "rejects")
 _CHUNK = 1 << 20
 _SYNC_EVERY = 32 << 20
 _ABANDONED = 24 * 3600.0
@@ -38,6 +38,9 @@ class Files:
     def staged(self, import_id: UUID) -> Path:
         return self._root / "staged" / str(import_id)
 
+    def outline(self, import_id: UUID) -> Path:
+        return self._root / "outlines" / str(import_id)
+
     def rejects(self, import_id: UUID) -> Path:
         return self._root / "rejects" / str(import_id)
 
@@ -47,7 +50,7 @@ class Files:
 
     async def forget(self, import_id: UUID) -> None:
         """Removes what was made of an import that will not be applied."""
-        for path in (self.upload(import_id), self.staged(import_id)):
+        for path in (self.upload(import_id), self.staged(import_id), self.outline(import_id)):
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def older_than(self, seconds: float) -> list[UUID]:
@@ -57,7 +60,7 @@ class Files:
     def _older_than(self, seconds: float) -> list[UUID]:
         newest = time.time() - seconds
         found: set[UUID] = set()
-        for kind in ("uploads", "staged"):
+        for kind in ("uploads", "staged", "outlines"):
             for path in (self._root / kind).iterdir():
                 with contextlib.suppress(ValueError, OSError):
                     if path.stat().st_mtime < newest:
@@ -69,7 +72,7 @@ class Files:
         await asyncio.to_thread(self._forget_halves, import_id)
 
     def _forget_halves(self, import_id: UUID) -> None:
-        for kind in ("staged", "rejects"):
+        for kind in ("staged", "outlines", "rejects"):
             for path in (self._root / kind).glob(f"{import_id}.*"):
                 path.unlink(missing_ok=True)
 
