@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import pytest
 from dispatch_street import CLOCK, PEPPER, Person, Street, a_no
-from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved
+from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved, ContactsRestored
 from mailmaker.common.contracts.internal import FeedPage
 from mailmaker.common.feed import FeedFollower
 from mailmaker.common.mail.address import pepper_check
 from mailmaker.common.ops.metrics import Metrics
-from mailmaker.common.storage.engine import Heard
+from mailmaker.common.storage.engine import AlreadyHeard, Heard
 from mailmaker.common.storage.ids import new_id
 from mailmaker.dispatch.actions.apply_feed import WAIT, FeedApplier
-from mailmaker.dispatch.actions.forget_contacts import stop_erased, stop_removed
+from mailmaker.dispatch.actions.forget_contacts import let_restored, stop_erased, stop_removed
 from mailmaker.dispatch.actions.read import message_page, one_mailing
 from mailmaker.dispatch.actions.watermark import feed_is_fresh, watermark
 
@@ -75,6 +76,26 @@ async def test_removed_contacts_stop_once_and_for_what_is_still_expanding(street
     page = await message_page(street.db, street.account_id, made.id, "cancelled", 10, None)
     assert page.items[0].reason == "contact_removed"
     assert (await one_mailing(street.db, street.account_id, late.id)).counts.waiting == 1
+
+
+async def test_contacts_that_came_back_get_later_mailings_whatever_is_heard_again(street: Street) -> None:
+    ann = Person("ann@x.test")
+    listed = street.contacts.open_list([ann])
+    made = await street.mailing(listed)
+    about = {"account_id": street.account_id, "occurred_at": CLOCK.now(), "list_id": listed}
+    removed = ContactsRemoved.model_validate({**about, "contact_ids": (ann.contact_id,)})
+    restored = ContactsRestored.model_validate({**about, "contact_ids": (ann.contact_id,)})
+    await stop_removed(street.db, removed, Heard("dispatch", removed.event_id))
+    await let_restored(street.db, restored, Heard("dispatch", restored.event_id))
+    # The bus says at least once: both come again.
+    with pytest.raises(AlreadyHeard):
+        await stop_removed(street.db, removed, Heard("dispatch", removed.event_id))
+    with pytest.raises(AlreadyHeard):
+        await let_restored(street.db, restored, Heard("dispatch", restored.event_id))
+
+    later = await street.mailing(listed)
+    assert (await one_mailing(street.db, street.account_id, made.id)).counts.cancelled == 1
+    assert (await one_mailing(street.db, street.account_id, later.id)).counts.waiting == 1
 
 
 async def test_an_erased_contact_leaves_no_address(street: Street) -> None:

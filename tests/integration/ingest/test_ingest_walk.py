@@ -307,3 +307,20 @@ async def test_an_approval_is_passed_on_to_contacts(ingest: Ingest) -> None:
         assert (answer.status_code, answer.json()["state"]) == (200, "planned")
     wanted = f"/internal/accounts/{ingest.account}/imports/{seen['id']}:approve"
     assert ingest.contacts.approved == [wanted, wanted]
+
+
+async def test_an_undo_is_passed_on_and_only_of_what_was_applied(ingest: Ingest) -> None:
+    seen = await ingest.imported(GOOD)
+    path = f"/v1/imports/{seen['id']}:undo"
+    early = await ingest.http.post(path)
+    assert (early.status_code, early.json()["code"]) == (409, "import.state")
+    for state, at in (("applied", 1), ("undone", 3), ("applied", 2)):
+        if state == "undone":
+            for _ in range(2):
+                answer = await ingest.http.post(path)
+                assert (answer.status_code, answer.json()["state"]) == (202, "applied")
+        told = word(seen, ingest, state, datetime.now(UTC) + timedelta(seconds=at), counts={"created": 2})
+        await ingest.internal("POST", f"/internal/imports/{seen['id']}/progress", told)
+    assert (await ingest.show(seen["id"]))["state"] == "undone"
+    wanted = f"/internal/accounts/{ingest.account}/imports/{seen['id']}:undo"
+    assert ingest.contacts.approved == [wanted, wanted]

@@ -99,6 +99,14 @@ class ContactsRemoved(_OfList):
 
 
 @declared
+class ContactsRestored(_OfList):
+    """Contacts that had left the list are back under their ids: an import was undone. Mail may be sent to them again."""
+
+    type: Literal["contacts.restored"] = "contacts.restored"
+    contact_ids: tuple[UUID, ...] = Field(max_length=CHUNK)
+
+
+@declared
 class ContactsErased(_OfList):
     """Contacts were erased: every house forgets what it holds of them."""
 
@@ -123,3 +131,13 @@ class ImportApplied(_OfList):
     import_id: UUID
     counts: dict[str, int]
     applied_at: datetime
+
+
+@declared
+class ImportUndone(_OfList):
+    """contacts took an applied import back in one transaction. Counts rows: restored, partly, kept (changed since)."""
+
+    type: Literal["import.undone"] = "import.undone"
+    import_id: UUID
+    counts: dict[str, int]
+    undone_at: datetime

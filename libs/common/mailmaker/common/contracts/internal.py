@@ -90,7 +90,7 @@ class ImportProgress(Wire):
 
     import_id: UUID
     account_id: UUID
-    state: Literal["planned", "quarantined", "applied", "failed"]
+    state: Literal["planned", "quarantined", "applied", "undone", "failed"]
     counts: dict[str, int] = Field(default_factory=dict)
     done: int = 0
     total: int = 0

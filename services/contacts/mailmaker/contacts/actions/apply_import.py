@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 from uuid import UUID
 
-from mailmaker.common.contracts.contacts import (
-    ContactChange,
-    ContactsChanged,
-    ContactsRemoved,
-    ImportApplied,
-    ImportPlanned,
-)
-from mailmaker.common.contracts.event import CHUNK
-from mailmaker.common.contracts.internal import ImportProgress
-from mailmaker.common.mail.subjects import address_subject
+from mailmaker.common.contracts.contacts import ImportApplied, ImportPlanned
 from mailmaker.common.storage.engine import Transaction
-from mailmaker.common.storage.ids import new_id
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
-from mailmaker.contacts.actions.hear_imports import progress_path
 from mailmaker.contacts.actions.house import Contacts
-from mailmaker.contacts.actions.tell import hexed
-from mailmaker.contacts.domain.consent import Consent
-from mailmaker.contacts.domain.contact import AddressKeys
-from mailmaker.contacts.domain.plans import Counts, Plan, consent_after, counted, guard
-from mailmaker.contacts.domain.protection import keys_for
+from mailmaker.contacts.actions.key_rows import key_rows
+from mailmaker.contacts.actions.tell_imports import report, tell
+from mailmaker.contacts.domain.plans import Counts, Plan, counted, guard
 from mailmaker.contacts.storage import lists, nos, plans
 
-KEYED_AT_ONCE = 1_000
-"""Few enough that the doors of this process are not kept waiting while keys are computed."""
 LOCK_WAIT = 600.0
 
 
@@ -55,7 +39,7 @@ async def apply_import(
         if applies:
             await lists.stop_writes(tx, plan.list_id, wait=LOCK_WAIT)
         received -= await _compare(house, tx, plan)
-        await _key(house, tx, plan)
+        await key_rows(house, tx, plan)
         counts = counted(plan.options, received=received, **await plans.counts(tx))
         await _conclude(house, tx, plan, counts, applies=applies)
     return True
@@ -93,7 +77,7 @@ async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts
         if plan.state == "staged" and guarded.state == "quarantined":
             await plans.keep_rows(tx, plan, applied=False)
         await plans.settle(tx, plan, guarded.state, counts, now, (guarded.code, guarded.detail))
-        _report(tx, plan, guarded.state, counts, now, (guarded.code, guarded.detail))
+        report(tx, plan, guarded.state, counts.named(), now, (guarded.code, guarded.detail))
         return
     if plan.state == "staged":
         tx.stage(
@@ -108,10 +92,11 @@ async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts
     await plans.keep_rows(tx, plan, applied=applies)
     if not applies:
         await plans.settle(tx, plan, "planned", counts, now)
-        _report(tx, plan, "planned", counts, now)
+        report(tx, plan, "planned", counts.named(), now)
         return
-    await plans.write(tx, plan, now)
-    await _tell(tx, plan, now)
+    removes = plan.options.mode == "full"
+    await plans.write(tx, plan, now, removes=removes)
+    await tell(tx, plan, now, removes=removes)
     tx.stage(
         ImportApplied(
             account_id=plan.account_id,
@@ -123,94 +108,4 @@ async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts
         )
     )
     await plans.settle(tx, plan, "applied", counts, now)
-    _report(tx, plan, "applied", counts, now)
-
-
-def _report(
-    tx: Transaction, plan: Plan, state: str, counts: Counts, at: Any, error: tuple[str, str] | None = None
-) -> None:
-    code, detail = error or (None, None)
-    tx.hand_over(
-        "ingest",
-        progress_path(plan.import_id),
-        ImportProgress.model_validate(
-            {
-                "import_id": plan.import_id,
-                "account_id": plan.account_id,
-                "state": state,
-                "counts": counts.named(),
-                "done": counts.rows,
-                "total": counts.rows,
-                "error_code": code,
-                "error_detail": detail,
-                "at": at,
-            }
-        ),
-    )
-
-
-async def _key(house: Contacts, tx: Transaction, plan: Plan) -> None:
-    """Gives rows with a new address or key their hashes, their consents, and new contacts their ids."""
-    async for chunk in plans.to_key(tx, KEYED_AT_ONCE):
-        keys = [
-            keys_for(house.pepper, plan.account_id, plan.list_id, r["email"], r["mobile"], r["fkey"])
-            for r in chunk
-        ]
-        asked = [s for k in keys for s in _address_subjects(plan.list_id, k)]
-        said = frozenset(await nos.standing(tx, plan.account_id, plan.list_id, asked))
-        await plans.keyed(tx, [_record(plan, row, k, said) for row, k in zip(chunk, keys, strict=True)])
-
-
-def _address_subjects(list_id: UUID, k: AddressKeys) -> list[bytes]:
-    found = [address_subject(key) for key in (k.email, k.mobile) if key]
-    return [*found, b"f" + list_id.bytes + k.fkey] if k.fkey else found
-
-
-def _record(
-    plan: Plan, row: dict[str, Any], k: AddressKeys, said: frozenset[tuple[str, bytes]]
-) -> tuple[object, ...]:
-    met: dict[str, bool] = {"email": False, "sms": False}
-    if said:
-        for channel, key in (("email", k.email), ("sms", k.mobile)):
-            met[channel] = (key is not None and (channel, address_subject(key)) in said) or (
-                k.fkey is not None and (channel, b"f" + plan.list_id.bytes + k.fkey) in said
-            )
-    consents = [
-        consent_after(Consent(row[was]) if row[was] else None, plan.options, meets_a_no=met[channel])
-        for channel, was in (("email", "email_before"), ("sms", "sms_before"))
-    ]
-    return (
-        row["line"],
-        row["contact_id"] or new_id(),
-        k.email,
-        k.mobile,
-        k.fkey,
-        str(consents[0]),
-        str(consents[1]),
-        met["email"] or met["sms"],
-    )
-
-
-async def _tell(tx: Transaction, plan: Plan, at: Any) -> None:
-    """Stages contacts.changed and contacts.removed. Chunks are written out one by one: a file may have a million rows."""
-    about = {"account_id": plan.account_id, "occurred_at": at, "list_id": plan.list_id}
-    async for rows in plans.written(tx, plan, at, CHUNK):
-        tx.stage(ContactsChanged.model_validate({**about, "contacts": _changes(rows)}))
-        await tx.write_staged()
-    if plan.options.mode == "full":
-        async for ids in plans.removed(tx, CHUNK):
-            tx.stage(ContactsRemoved.model_validate({**about, "contact_ids": ids}))
-
-
-def _changes(rows: Sequence[Any]) -> list[ContactChange]:
-    return [
-        ContactChange(
-            contact_id=r["id"],
-            email_key=hexed(r["email_key"]),
-            mobile_key=hexed(r["mobile_key"]),
-            email_consent=r["email_consent"],
-            sms_consent=r["sms_consent"],
-            version=r["version"],
-        )
-        for r in rows
-    ]
+    report(tx, plan, "applied", counts.named(), now)

@@ -154,6 +154,14 @@ class CountsView(BaseModel):
     duplicate: int
 
 
+class UndoneView(BaseModel):
+    """What became of a plan's rows when it was undone: wholly restored, in part, or kept because they changed since."""
+
+    restored: int
+    partly: int
+    kept: int
+
+
 class PlanView(BaseModel):
     """What an import would do, and what it did."""
 
@@ -163,17 +171,21 @@ class PlanView(BaseModel):
     state: str
     counts: CountsView | None
     applied: CountsView | None
+    undone: UndoneView | None
     error: FaultView | None
     staged_at: datetime
     planned_at: datetime | None
     applied_at: datetime | None
+    undone_at: datetime | None
 
 
 class PlanRowView(BaseModel):
-    """One row of a plan that is not unchanged: the fields that differ. `line` is the file's; a removed contact has none."""
+    """One row of a plan that is not unchanged: the fields that differ. `line` is the file's; a removed contact has none.
+    `undone`: what became of it when the import was taken back."""
 
     action: Literal["created", "updated", "removed", "protected"]
     contact: UUID
     line: int | None
     before: dict[str, JsonValue]
     after: dict[str, JsonValue]
+    undone: Literal["restored", "partly", "kept"] | None

@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import random
 import traceback
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from mailmaker.common.contracts.internal import ImportProgress
 from mailmaker.common.ops.logging import logger
-from mailmaker.common.storage.engine import StorageUnavailable
+from mailmaker.common.storage.engine import StorageUnavailable, Transaction
 from mailmaker.common.web.internal import Unreachable
 from mailmaker.contacts.actions.apply_import import apply_import
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
-from mailmaker.contacts.actions.hear_imports import progress_path
 from mailmaker.contacts.actions.house import Contacts
+from mailmaker.contacts.actions.tell_imports import report
+from mailmaker.contacts.actions.undo_import import undo_import
 from mailmaker.contacts.actions.waiting import woken
-from mailmaker.contacts.storage import plans
+from mailmaker.contacts.domain.plans import Plan
+from mailmaker.contacts.storage import plans, undos
 
 LOOK_EVERY = 0.5
 MOST_FAILURES = 5
 PAUSES = (0.5, 2.0)
+
+
+Work = Callable[[Contacts, FollowSuppressions, UUID, UUID], Awaitable[bool]]
 
 
 class RunImports:
@@ -46,15 +51,15 @@ class RunImports:
         """Works on the first import that waits and that nobody else has. False when there is none."""
         async with self._house.db.platform() as tx:
             waiting = await plans.due(tx)
-        for account_id, import_id in waiting:
-            if await self._one(account_id, import_id):
+        for account_id, import_id, undoing in waiting:
+            if await self._one(account_id, import_id, undo_import if undoing else apply_import):
                 return True
         return False
 
-    async def _one(self, account_id: UUID, import_id: UUID) -> bool:
+    async def _one(self, account_id: UUID, import_id: UUID, work: Work) -> bool:
         log = logger("contacts.actions")
         try:
-            return await apply_import(self._house, self._follow, account_id, import_id)
+            return await work(self._house, self._follow, account_id, import_id)
         except (Unreachable, StorageUnavailable) as wrong:
             log.info("import waits", import_id=str(import_id), reason=str(wrong))
             await self._later(account_id, import_id, counted=False)
@@ -79,21 +84,14 @@ class RunImports:
             plan = await plans.take(tx, account_id, import_id)
             if plan is None:
                 return
-            now = self._house.clock.now()
-            error = (
-                "import.failed",
-                "the file could not be applied; nothing of it has been; this is our fault",
-            )
-            await plans.settle(tx, plan, "failed", None, now, error)
-            tx.hand_over(
-                "ingest",
-                progress_path(import_id),
-                ImportProgress(
-                    import_id=import_id,
-                    account_id=account_id,
-                    state="failed",
-                    error_code=error[0],
-                    error_detail=error[1],
-                    at=now,
-                ),
-            )
+            await self._give_up(tx, plan)
+
+    async def _give_up(self, tx: Transaction, plan: Plan) -> None:
+        if plan.state == "undoing":
+            detail = "the import could not be undone; nothing of it has been; this is our fault"
+            await undos.give_up(tx, plan, ("undo.failed", detail))
+            return
+        now = self._house.clock.now()
+        error = ("import.failed", "the file could not be applied; nothing of it has been; this is our fault")
+        await plans.settle(tx, plan, "failed", None, now, error)
+        report(tx, plan, "failed", {}, now, error)

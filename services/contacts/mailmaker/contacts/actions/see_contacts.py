@@ -19,6 +19,7 @@ from mailmaker.contacts.actions.contact_shapes import (
     HistoryView,
     PlanRowView,
     PlanView,
+    UndoneView,
 )
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.lists import see_list
@@ -109,10 +110,12 @@ async def see_plan(house: Contacts, call: Call, import_id: UUID) -> PlanView:
         state=plan.state,
         counts=_counts(plan.counts),
         applied=_counts(plan.applied),
+        undone=UndoneView.model_validate_json(row["undone"]) if row["undone"] else None,
         error=error,
         staged_at=row["staged_at"],
         planned_at=row["planned_at"],
         applied_at=row["applied_at"],
+        undone_at=row["undone_at"],
     )
 
 
@@ -142,6 +145,7 @@ def _plan_row(row: dict[str, Any]) -> PlanRowView:
             "line": row["line"],
             "before": row["before"],
             "after": row["after"],
+            "undone": row["undone"],
         }
     )
 

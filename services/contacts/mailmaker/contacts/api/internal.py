@@ -13,6 +13,7 @@ from mailmaker.common.web.auth import internal_only
 from mailmaker.contacts.actions import see_contacts
 from mailmaker.contacts.actions.hear_imports import approve
 from mailmaker.contacts.actions.keys import OwnKeys
+from mailmaker.contacts.actions.undo_import import ask_undo
 from mailmaker.contacts.api.doors import House
 from mailmaker.contacts.errors import NoSuchThing
 
@@ -83,3 +84,10 @@ async def approve_import(house: House, account_id: UUID, import_id: UUID) -> Non
     """ingest heard its client approve a plan."""
     if not await approve(house, account_id, import_id):
         raise NoSuchThing("no import waits for approval")
+
+
+@router.post("/internal/accounts/{account_id}/imports/{import_id}:undo", status_code=204)
+async def undo_import(house: House, account_id: UUID, import_id: UUID) -> None:
+    """ingest heard its client take an applied import back."""
+    if not await ask_undo(house, account_id, import_id):
+        raise NoSuchThing("no such import is applied")

@@ -3,7 +3,8 @@
 `outline` has an entry a row of the file: its key and its digest. `unmatched` are the rows that a list does not hold as
 they are, and (in a full import) the contacts that the file does not name: a contact whose last write was this very row
 needs no second look, so only unmatched rows are pulled whole, into `staged`. `changes` has what differs: a row with the
-contact it names and the fields as they will be, or a contact to be removed. `keyed` has, for rows with a new address or
+contact it names and the fields as they will be, or a contact to be removed; undo_sql fills it too, with contacts that
+come back under their former ids among them. `keyed` has, for rows with a new address or
 key, what Python decided: id, address keys and consents. Unchanged rows are read once and written nowhere.
 """
 
@@ -40,8 +41,8 @@ PREPARE = (
     "CREATE TEMP TABLE unmatched (line int, at bigint, contact_id uuid) ON COMMIT DROP",
     f"CREATE TEMP TABLE staged (line int, key_text text, {_TYPED}, custom jsonb, digest uuid) ON COMMIT DROP",
     f"""CREATE TEMP TABLE changes (line int, contact_id uuid, key_text text, {_TYPED}, custom jsonb, digest uuid,
-        email_before text, sms_before text, email_key bytea, mobile_key bytea, fkey_hash bytea,
-        rekeyed boolean) ON COMMIT DROP""",
+        email_before text, sms_before text, email_key bytea, mobile_key bytea, fkey_hash bytea, rekeyed boolean,
+        former uuid, former_version bigint, created_at timestamptz) ON COMMIT DROP""",
     """CREATE TEMP TABLE keyed (line int, contact_id uuid, email_key bytea, mobile_key bytea, fkey_hash bytea,
         email_consent text, sms_consent text, met boolean) ON COMMIT DROP""",
 )
@@ -67,12 +68,14 @@ SELECT count(*) FILTER (WHERE line IS NOT NULL) AS rows, count(at) AS placed,
 PLACES = "SELECT at FROM unmatched WHERE line IS NOT NULL ORDER BY at"
 
 TO_KEY = """
-SELECT line, contact_id, email, mobile, fkey, email_before, sms_before FROM changes WHERE rekeyed ORDER BY line
+SELECT line, contact_id, former, email, mobile, fkey, email_before, sms_before
+  FROM changes WHERE rekeyed AND line IS NOT NULL ORDER BY line
 """
 
 FINAL = f"""
 SELECT c.line, coalesce(c.contact_id, k.contact_id) AS contact_id, c.contact_id IS NULL AS new, c.key_text,
        {", ".join("c." + name for name in STANDARD_FIELDS)}, c.custom, c.digest,
+       c.created_at, coalesce(c.former_version + 1, 1) AS version,
        coalesce(k.email_consent, c.email_before) AS email_consent, coalesce(k.sms_consent, c.sms_before) AS sms_consent,
        CASE WHEN c.rekeyed THEN k.email_key ELSE c.email_key END AS email_key,
        CASE WHEN c.rekeyed THEN k.mobile_key ELSE c.mobile_key END AS mobile_key,
@@ -115,7 +118,8 @@ SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, {_facts(written, "o",
        $3::boolean
   FROM f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE NOT f.new AND f.action <> 'removed'
 UNION ALL
-SELECT $1::uuid, $2::uuid, f.action, f.contact_id, NULL, {_facts(whole, "o")}, NULL, $3::boolean
+SELECT $1::uuid, $2::uuid, f.action, f.contact_id, NULL,
+       {_facts(whole, "o")} || jsonb_build_object('created_at', o.created_at, 'version', o.version), NULL, $3::boolean
   FROM f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE f.action = 'removed'
 """
 
@@ -124,7 +128,8 @@ _SET = (*STANDARD_FIELDS, "custom", "email_consent", "sms_consent", "email_key",
 INSERT_NEW = f"""
 INSERT INTO contacts (account_id, list_id, id, key_text, {", ".join(_SET)}, line_digest, line_version, created_at,
                       changed_at, version)
-SELECT $1, $2, f.contact_id, f.key_text, {", ".join("f." + name for name in _SET)}, f.digest, 1, $3, $3, 1
+SELECT $1, $2, f.contact_id, f.key_text, {", ".join("f." + name for name in _SET)}, f.digest, f.version,
+       coalesce(f.created_at, $3), $3, f.version
   FROM ({FINAL}) f WHERE f.new AND f.line IS NOT NULL ORDER BY f.line
 """
 UPDATE_CHANGED = f"""

@@ -27,7 +27,7 @@ VALUES ($1, $2, $3, $4::jsonb, 'staged', clock_timestamp(), clock_timestamp()) O
 """
 # Imports of one list go in the order in which they were staged.
 DUE = """
-SELECT p.account_id, p.import_id FROM plans p
+SELECT p.account_id, p.import_id, p.state = 'undoing' AS undoing FROM plans p
  WHERE p.due_at <= clock_timestamp() AND NOT EXISTS (
        SELECT FROM plans e WHERE e.account_id = p.account_id AND e.list_id = p.list_id AND e.due_at IS NOT NULL
           AND e.staged_at < p.staged_at)
@@ -35,7 +35,7 @@ SELECT p.account_id, p.import_id FROM plans p
 """
 TAKE = f"SELECT {COLUMNS} FROM plans WHERE account_id = $1 AND import_id = $2 AND due_at IS NOT NULL FOR UPDATE SKIP LOCKED"
 ONE = f"""
-SELECT {COLUMNS}, error_code, error_detail, staged_at, planned_at, applied_at
+SELECT {COLUMNS}, error_code, error_detail, staged_at, planned_at, applied_at, undone::text AS undone, undone_at
   FROM plans WHERE account_id = $1 AND import_id = $2
 """
 SETTLE = """
@@ -57,10 +57,10 @@ UPDATE plans SET state = 'cancelled', due_at = NULL
  WHERE account_id = $1 AND import_id = $2 AND state IN ('staged', 'planned', 'approved', 'quarantined')
 """
 ROWS = """
-SELECT r.action, r.contact_id, r.line, r.before::text AS before, r.after::text AS after FROM plan_rows r
+SELECT r.action, r.contact_id, r.line, r.before::text AS before, r.after::text AS after, r.undone FROM plan_rows r
   JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
- WHERE r.account_id = $1 AND r.import_id = $2 AND r.applied = (p.state = 'applied') AND ($3::text IS NULL OR r.action = $3)
-   AND (r.action, r.contact_id) > ($4, $5) ORDER BY r.action, r.contact_id LIMIT $6
+ WHERE r.account_id = $1 AND r.import_id = $2 AND r.applied = (p.applied_at IS NOT NULL)
+   AND ($3::text IS NULL OR r.action = $3) AND (r.action, r.contact_id) > ($4, $5) ORDER BY r.action, r.contact_id LIMIT $6
 """
 IN_LIST = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2"
 
@@ -94,9 +94,9 @@ async def insert(tx: Transaction, plan: Plan) -> None:
     await tx.driver.execute(INSERT, plan.account_id, plan.import_id, plan.list_id, options_text(plan.options))
 
 
-async def due(tx: Transaction) -> list[tuple[UUID, UUID]]:
-    """Imports that wait for work, oldest first, as (account, import)."""
-    return [(row["account_id"], row["import_id"]) for row in await tx.driver.fetch(DUE)]
+async def due(tx: Transaction) -> list[tuple[UUID, UUID, bool]]:
+    """Imports that wait for work, oldest first, as (account, import, whether it is to be undone)."""
+    return [(row["account_id"], row["import_id"], row["undoing"]) for row in await tx.driver.fetch(DUE)]
 
 
 async def take(tx: Transaction, account_id: UUID, import_id: UUID) -> Plan | None:
@@ -228,9 +228,9 @@ async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:
     )
 
 
-async def write(tx: Transaction, plan: Plan, at: datetime) -> None:
+async def write(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> None:
     """Makes the list what the plan says. An unchanged row is not written."""
-    if plan.options.mode == "full":
+    if removes:
         await tx.driver.execute(plan_sql.DELETE_REMOVED, plan.account_id, timeout=SLOW)
     await tx.driver.execute(plan_sql.UPDATE_CHANGED, plan.account_id, at, timeout=SLOW)
     await tx.driver.execute(plan_sql.INSERT_NEW, plan.account_id, plan.list_id, at, timeout=SLOW)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
-
-from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved
-from mailmaker.common.storage.engine import Database, Heard
+from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved, ContactsRestored
+from mailmaker.common.storage.engine import AlreadyHeard, Database, Heard, Transaction
 from mailmaker.dispatch.actions.apply_feed import stop_and_name
 from mailmaker.dispatch.domain.directives import Directive, latest, removals_of
 from mailmaker.dispatch.storage import audience
@@ -15,27 +12,43 @@ from mailmaker.dispatch.storage import directives as standing
 
 async def stop_removed(db: Database, event: ContactsRemoved, heard: Heard) -> None:
     """Cancels the mail of contacts that left their list, and stands in the way of what is still being expanded."""
-    found = await _stand(db, event.account_id, event.list_id, event.contact_ids, "contact_removed")
+    found = await _stand(db, event, heard, "contact_removed")
     async with db.heard(heard, event.account_id) as tx:
         await stop_and_name(tx, found, "cancelled")
 
 
 async def stop_erased(db: Database, event: ContactsErased, heard: Heard) -> None:
     """As for removed ones, and what was kept to write to them is emptied; what was decided stays, by id."""
-    found = await _stand(db, event.account_id, event.list_id, event.contact_ids, "contact_erased")
+    found = await _stand(db, event, heard, "contact_erased")
     async with db.heard(heard, event.account_id) as tx:
         await stop_and_name(tx, found, "cancelled")
         await audience.forget(tx, event.account_id, event.contact_ids)
 
 
-async def _stand(
-    db: Database, account_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], reason: str
-) -> list[Directive]:
-    """First commit. Repeating it after a crash only takes new numbers."""
-    if not contact_ids:
-        return []
-    async with db.account(account_id) as tx:
-        numbers = await standing.next_numbers(tx, len(contact_ids))
-        found = removals_of(account_id, list_id, contact_ids, numbers, reason)
+async def let_restored(db: Database, event: ContactsRestored, heard: Heard) -> None:
+    """Contacts are back: what stood against them as removed does so no longer. What was cancelled stays cancelled."""
+    async with db.heard(heard, event.account_id) as tx:
+        numbers = await standing.next_numbers(tx, len(event.contact_ids))
+        found = removals_of(
+            event.account_id, event.list_id, event.contact_ids, numbers, "contact_removed", released=True
+        )
         await standing.stand(tx, latest(found))
+
+
+async def _stand(
+    db: Database, event: ContactsRemoved | ContactsErased, heard: Heard, reason: str
+) -> list[Directive]:
+    """First commit, with an inbox row of its own: said again after the contacts came back, it must not stand anew."""
+    try:
+        async with db.heard(Heard(f"{heard.consumer}/standing", heard.event_id), event.account_id) as tx:
+            found = await _removals(tx, event, reason)
+            await standing.stand(tx, latest(found))
+    except AlreadyHeard:
+        async with db.account(event.account_id) as tx:
+            found = await _removals(tx, event, reason)
     return found
+
+
+async def _removals(tx: Transaction, event: ContactsRemoved | ContactsErased, reason: str) -> list[Directive]:
+    numbers = await standing.next_numbers(tx, len(event.contact_ids))
+    return removals_of(event.account_id, event.list_id, event.contact_ids, numbers, reason)

@@ -75,12 +75,27 @@ def directives_of(items: Iterable[FeedItem]) -> list[Directive]:
 
 
 def removals_of(
-    account_id: UUID, list_id: UUID, contact_ids: Sequence[UUID], numbers: Sequence[int], reason: str
+    account_id: UUID,
+    list_id: UUID,
+    contact_ids: Sequence[UUID],
+    numbers: Sequence[int],
+    reason: str,
+    *,
+    released: bool = False,
 ) -> list[Directive]:
-    """Contacts that left their list, in every channel: nothing more is sent to those records."""
+    """Contacts that left their list, in every channel: nothing more is sent to those records. `released`: they are
+    back."""
     return [
         Directive(
-            account_id, channel, contact_subject(contact_id), list_id, "contacts", number, False, None, reason
+            account_id,
+            channel,
+            contact_subject(contact_id),
+            list_id,
+            "contacts",
+            number,
+            released,
+            None,
+            reason,
         )
         for contact_id, number in zip(contact_ids, numbers, strict=True)
         for channel in CHANNELS

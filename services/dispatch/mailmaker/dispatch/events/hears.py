@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailmaker.common.bus.consumer import Hears
-from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved, ListChanged
+from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved, ContactsRestored, ListChanged
 from mailmaker.common.contracts.suppressions import AddressReleased, AddressSuppressed
 from mailmaker.common.storage.engine import Database, Heard
-from mailmaker.dispatch.actions.forget_contacts import stop_erased, stop_removed
+from mailmaker.dispatch.actions.forget_contacts import let_restored, stop_erased, stop_removed
 from mailmaker.dispatch.actions.known_lists import hear_list
 
 CONSUMER = "dispatch"
@@ -23,6 +23,9 @@ def hears(db: Database, wake: Callable[[int], None]) -> Hears:
     async def on_removed(event: ContactsRemoved, heard: Heard) -> None:
         await stop_removed(db, event, heard)
 
+    async def on_restored(event: ContactsRestored, heard: Heard) -> None:
+        await let_restored(db, event, heard)
+
     async def on_erased(event: ContactsErased, heard: Heard) -> None:
         await stop_erased(db, event, heard)
 
@@ -32,6 +35,7 @@ def hears(db: Database, wake: Callable[[int], None]) -> Hears:
     return {
         ListChanged: on_list,
         ContactsRemoved: on_removed,
+        ContactsRestored: on_restored,
         ContactsErased: on_erased,
         AddressSuppressed: on_no,
         AddressReleased: on_no,

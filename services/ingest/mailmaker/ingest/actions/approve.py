@@ -17,7 +17,7 @@ from pydantic import BaseModel
 _WAITING = frozenset((State.PLANNED, State.QUARANTINED))
 
 
-class Approval(BaseModel):
+class Word(BaseModel):
     """Nothing but the word."""
 
 
@@ -26,16 +26,16 @@ async def approve_import(db: Database, contacts: InternalClient, call: Call, imp
 
     Raises WrongState where nothing waits for that word, Unreachable when contacts does not answer.
     """
-    of = await _seen(db, call, import_id)
+    of = await seen(db, call, import_id)
     if of.state is not State.APPLIED:
         if of.state not in _WAITING:
             raise WrongState(f"a {of.state} import does not wait for approval")
         path = f"/internal/accounts/{call.account_id}/imports/{import_id}:approve"
         try:
-            await contacts.post(path, Approval())
+            await contacts.post(path, Word())
         except Refused as wrong:
             # It was approved before, or has just been applied: the word has been heard then.
-            of = await _seen(db, call, import_id)
+            of = await seen(db, call, import_id)
             if of.state not in (*_WAITING, State.APPLIED):
                 raise WrongState(f"a {of.state} import does not wait for approval") from wrong
     async with db.write(call, "import.approved") as tx:
@@ -45,6 +45,7 @@ async def approve_import(db: Database, contacts: InternalClient, call: Call, imp
         return await tx.keep(view(allowed(call, await store.one(tx, call.account_id, import_id))))
 
 
-async def _seen(db: Database, call: Call, import_id: UUID) -> Import:
+async def seen(db: Database, call: Call, import_id: UUID) -> Import:
+    """The import as it stands. Raises UnknownImport."""
     async with db.account(call.account_id) as tx:
         return allowed(call, await store.one(tx, call.account_id, import_id))

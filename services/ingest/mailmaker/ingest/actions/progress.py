@@ -33,5 +33,5 @@ async def hear_progress(db: Database, files: Files, word: ImportProgress) -> str
 def _is_late(of: Import, said: State) -> bool:
     """Applied is a fact that nothing takes back here; only that fact overrules a cancellation."""
     if of.state in _OVER:
-        return True
+        return not (of.state is State.APPLIED and said is State.UNDONE)
     return of.state in (State.CANCELLED, State.RECEIVED, State.PARSING) and said is not State.APPLIED

@@ -18,6 +18,7 @@ from mailmaker.ingest.actions.approve import approve_import
 from mailmaker.ingest.actions.cancel import cancel_import
 from mailmaker.ingest.actions.receive import Arrival
 from mailmaker.ingest.actions.show import list_imports, rejects_file, show_import
+from mailmaker.ingest.actions.undo import undo_import
 from mailmaker.ingest.actions.views import ImportView
 from mailmaker.ingest.api.multipart import PartBegins, PartData, parts
 from mailmaker.ingest.api.options import LONGEST, OptionsBody, read_options
@@ -115,6 +116,14 @@ async def cancel(
     """Takes an import back while it is received, parsing, planned or quarantined."""
     house = house_of(request)
     return await cancel_import(house.db, house.clock, call, import_id)
+
+
+@router.post("/v1/imports/{import_id}:undo", status_code=202)
+async def undo(request: Request, import_id: UUID, call: Annotated[Call, may("imports:write")]) -> ImportView:
+    """Takes an applied import back: what nobody has changed since becomes as it was. The state moves to `undone` when it
+    has; the plan's rows then tell of each whether it was restored. No consent is raised, nobody erased comes back."""
+    house = house_of(request)
+    return await undo_import(house.db, house.contacts, call, import_id)
 
 
 @router.get(
