@@ -271,11 +271,14 @@ class Rig:
 
     async def until_settled(self, client: Client, import_id: str) -> dict[str, Any]:
         """Works on imports until this one is applied or failed."""
+        return await self.until_state(client, import_id, "applied", "failed")
+
+    async def until_state(self, client: Client, import_id: str, *states: str) -> dict[str, Any]:
         async with asyncio.timeout(60):
             while True:
                 await self.imports.step()
                 plan = dict((await client.ask("GET", f"/v1/plans/{import_id}")).json())
-                if plan["state"] in ("applied", "failed"):
+                if plan["state"] in states:
                     return plan
                 await asyncio.sleep(0.05)
 

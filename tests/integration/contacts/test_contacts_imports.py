@@ -217,6 +217,92 @@ async def test_modes_cells_and_custom_fields(rig: Rig) -> None:
     assert (contact["city"], contact["custom"], contact["name"]) == (None, {}, "Anna")
 
 
+async def test_add_writes_only_new_contacts_and_update_only_known_ones(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(2))
+    await client.ask(
+        "PUT", f"/v1/lists/{list_id}/contacts", {"email": "p1@example.com", "email_consent": "unsubscribed"}
+    )
+    rows = [{**row, "name": "New"} for row in people(3)]
+    before = await client.contacts(list_id)
+    added = await rig.import_rows(client, list_id, rows, mode="add")
+    assert {name: many for name, many in added["counts"].items() if many} == {
+        "rows": 3,
+        "unchanged": 1,
+        "protected": 1,
+        "created": 1,
+    }
+    after = await client.contacts(list_id)
+    assert {email: after[email] for email in before} == before
+    assert after["p2@example.com"]["name"] == "New"
+    rows = [{**row, "name": "Newer"} for row in people(4)]
+    updated = await rig.import_rows(client, list_id, rows, mode="update")
+    assert {name: many for name, many in updated["counts"].items() if many} == {
+        "rows": 4,
+        "unchanged": 1,
+        "protected": 1,
+        "updated": 2,
+    }
+    after = await client.contacts(list_id)
+    assert {email: contact["name"] for email, contact in after.items()} == {
+        f"p{i}@example.com": "Newer" for i in range(3)
+    }
+
+
+async def test_each_field_says_what_its_empty_cells_do(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await client.ask("PUT", f"/v1/lists/{list_id}/fields", {"fields": [{"name": "points", "type": "number"}]})
+    row = {"email": "a@example.com", "name": "Anna", "city": "Roma", "custom": '{"points": 3}'}
+    await rig.import_rows(client, list_id, [row], custom=["points"])
+    empty = [{**row, "name": "", "city": "", "custom": ""}]
+    for by_field, left in (
+        ({"city": "erase"}, ("Anna", None, {"points": 3})),
+        ({"name": "erase", "points": "erase"}, (None, None, {})),
+    ):
+        plan = await rig.import_rows(
+            client, list_id, empty, custom=["points"], empty_cells_by_field=by_field, seed=str(by_field)
+        )
+        assert plan["counts"]["updated"] == 1
+        contact = (await client.contacts(list_id))["a@example.com"]
+        assert (contact["name"], contact["city"], contact["custom"]) == left
+
+
+async def test_a_plan_above_its_limits_waits_and_is_approved_for_what_was_seen(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(10))
+    guards = {"max_removed_percent": 20, "max_dropped_percent": 25}
+    plan = await rig.import_rows(client, list_id, people(7), mode="full", guards=guards)
+    assert (plan["state"], plan["error"]["code"]) == ("quarantined", "guard.removed")
+    assert "3 of 10" in plan["error"]["detail"]
+    assert len(await client.contacts(list_id)) == 10
+    shown = (await client.ask("GET", f"/v1/plans/{plan['import_id']}/rows?action=removed")).json()["items"]
+    assert len(shown) == 3
+    # One more contact has come into the list since: nobody has approved its removal.
+    await client.put(list_id, email="late@example.com")
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    again = await rig.until_state(client, plan["import_id"], "quarantined")
+    assert (again["error"]["code"], again["counts"]["removed"]) == ("guard.more_removed", 4)
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    assert (await rig.until_settled(client, plan["import_id"]))["applied"]["removed"] == 4
+    assert len(await client.contacts(list_id)) == 7
+    short = await rig.import_rows(client, list_id, people(5), guards=guards)
+    assert (short["state"], short["error"]["code"]) == ("quarantined", "guard.dropped")
+
+
+async def test_a_file_with_findings_waits(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    findings = [{"code": "encoding.mojibake", "detail": "40 cells look like UTF-8 read as Windows-1252"}]
+    plan = await rig.import_rows(client, list_id, people(2), findings=findings)
+    assert (plan["state"], plan["error"]["code"]) == ("quarantined", "encoding.mojibake")
+    assert [p["state"] for p in await rig.handed_over("ingest")] == ["quarantined"]
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    assert (await rig.until_settled(client, plan["import_id"]))["applied"]["created"] == 2
+
+
 async def test_only_rows_that_the_list_does_not_hold_are_pulled_whole(rig: Rig) -> None:
     client = await rig.client()
     list_id = await client.open_list()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailmaker.contacts.domain.consent import Consent
@@ -9,12 +10,16 @@ from mailmaker.contacts.domain.plans import (
     Action,
     Before,
     Counts,
+    Guarded,
+    Known,
+    Limits,
     Options,
     classify,
     consent_after,
     counted,
     guard,
     overlaid,
+    still_guarded,
 )
 
 consents = st.sampled_from(Consent)
@@ -43,19 +48,22 @@ def options(**more: object) -> Options:
     row=rows,
     met=st.booleans(),
     empty=st.sampled_from(["keep", "erase"]),
+    mode=st.sampled_from(["incremental", "add", "update", "full"]),
 )
 def test_every_row_is_exactly_one_thing(
-    before: Before | None, row: dict[str, str | None], met: bool, empty: str
+    before: Before | None, row: dict[str, str | None], met: bool, empty: str, mode: str
 ) -> None:
-    asked = options(empty_cells=empty, fields=("name", "city"))
+    asked = options(empty_cells=empty, fields=("name", "city"), mode=mode)
     action = classify(before, row, asked, meets_a_no=met)
-    if before is None:
+    if before is None and mode == "update":
+        assert action is None
+    elif before is None:
         assert action is (Action.PROTECTED if met else Action.CREATED)
     elif met or Consent.UNSUBSCRIBED in (before.email_consent, before.sms_consent):
         assert action is Action.PROTECTED
     else:
         changed = overlaid(before.values, row, asked) != dict(before.values)
-        assert action is (Action.UPDATED if changed else None)
+        assert action is (Action.UPDATED if changed and mode != "add" else None)
 
 
 @given(before=st.none() | consents, wished=consents, met=st.booleans())
@@ -99,16 +107,64 @@ def test_the_counts_of_a_plan_sum_to_the_rows(
     )
     assert counts.adds_up
     assert counts.unchanged == staged.count("unchanged")
-    assert guard(counts, asked, in_list=5) is None
+    assert guard(counts, asked, Known(contacts=5)) is None
 
 
 def test_rows_lost_on_the_way_are_no_plan() -> None:
-    found = guard(Counts(rows=10, created=8), options(), in_list=0)
+    found = guard(Counts(rows=10, created=8), options(), Known())
     assert found is not None
     assert (found.state, found.code) == ("failed", "plan.broken")
 
 
 def test_a_full_file_without_a_good_row_does_not_empty_a_list() -> None:
-    found = guard(Counts(rows=3, rejected=3, removed=5), options(mode="full", rows=3), in_list=5)
+    found = guard(Counts(rows=3, rejected=3, removed=5), options(mode="full", rows=3), Known(contacts=5))
     assert found is not None
     assert found.state == "quarantined"
+
+
+GUARDED = [
+    ("removed", 10, {"removed": 11}, Known(contacts=100), "guard.removed"),
+    ("removed", 10, {"removed": 10}, Known(contacts=100), None),
+    ("removed", 0, {"removed": 1}, Known(contacts=100), "guard.removed"),
+    ("dropped", 20, {}, Known(last_rows=13), "guard.dropped"),
+    ("dropped", 20, {}, Known(last_rows=12), None),
+    ("dropped", 20, {}, Known(last_rows=None), None),
+    ("rejected", 50, {"rejected": 6, "unchanged": 4}, Known(), "guard.rejected"),
+    ("rejected", 50, {"rejected": 5, "unchanged": 5}, Known(), None),
+]
+
+
+@pytest.mark.parametrize(("limit", "percent", "counted", "known", "code"), GUARDED)
+def test_a_plan_above_a_limit_waits(
+    limit: str, percent: float, counted: dict[str, int], known: Known, code: str | None
+) -> None:
+    counts = Counts(rows=10, **{"unchanged": 10, **counted})
+    found = guard(counts, options(limits=Limits(**{limit: percent})), known)
+    assert (found and (found.state, found.code)) == (code and ("quarantined", code))
+
+
+def test_a_strange_file_waits_with_the_first_finding() -> None:
+    found = guard(
+        Counts(rows=1, unchanged=1),
+        options(findings=(("encoding.mojibake", "40 cells"), ("file.row_count", "one"))),
+        Known(),
+    )
+    assert found == Guarded("quarantined", "encoding.mojibake", "40 cells")
+
+
+def test_what_was_approved_covers_nothing_that_nobody_saw() -> None:
+    known, asked = Known(contacts=10), options(limits=Limits(removed=20, rejected=50))
+    seen = Counts(rows=9, unchanged=9, removed=3)
+    assert guard(seen, asked, known) is not None
+    assert still_guarded(seen, seen, asked, known) is None
+    assert still_guarded(seen, Counts(rows=9, unchanged=9), asked, known) is None
+    more = still_guarded(seen, Counts(rows=9, unchanged=9, removed=4), asked, known)
+    assert more is not None
+    assert (more.state, more.code) == ("quarantined", "guard.more_removed")
+    harmless = Counts(rows=9, unchanged=9)
+    trips = still_guarded(harmless, Counts(rows=9, unchanged=3, rejected=6), asked, known)
+    assert trips is not None
+    assert trips.code == "guard.rejected"
+    lost = still_guarded(seen, Counts(rows=9, unchanged=8), asked, known)
+    assert lost is not None
+    assert lost.state == "failed"

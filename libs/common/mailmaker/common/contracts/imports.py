@@ -7,6 +7,32 @@ from uuid import UUID
 
 from mailmaker.common.contracts.event import Event, declared
 from mailmaker.common.contracts.topic import IMPORTS, Topic
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ImportGuards(BaseModel):
+    """Above these percentages an import waits for somebody's word. None: never for that reason."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    max_removed_percent: float | None = None
+    """Contacts that would be removed, of those in the list."""
+    max_dropped_percent: float | None = None
+    """Rows fewer than in the list's last applied file."""
+    max_rejected_percent: float | None = None
+    """Rows refused, of those in the file."""
+
+
+class ImportFinding(BaseModel):
+    """Something strange about a file: file.row_count, trailer.missing, trailer.count, encoding.mojibake,
+    encoding.replaced."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: str
+    detail: str
+    line: int | None = None
+    count: int | None = None
 
 
 class _OfImport(Event):
@@ -37,6 +63,11 @@ class ImportStaged(_OfImport):
     protect_cancellations: bool
     consent: Literal["subscribed", "pending"]
     apply: Literal["auto", "on_approval"]
+    """With `findings` it is on_approval, whatever the client asked: a receiver that does not know findings waits too."""
+    empty_cells_by_field: dict[str, Literal["keep", "erase"]] = Field(default_factory=dict)
+    """Fields whose empty cells do something else than `empty_cells` says."""
+    guards: ImportGuards | None = None
+    findings: tuple[ImportFinding, ...] = ()
 
 
 @declared

@@ -13,7 +13,7 @@ from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.key_rows import key_rows
 from mailmaker.contacts.actions.tell_imports import report, tell
-from mailmaker.contacts.domain.plans import Counts, Plan, counted, guard
+from mailmaker.contacts.domain.plans import Counts, Plan, counted, guard, still_guarded
 from mailmaker.contacts.storage import lists, nos, plans
 
 LOCK_WAIT = 600.0
@@ -70,14 +70,16 @@ async def _compare(house: Contacts, tx: Transaction, plan: Plan) -> int:
 
 async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts, *, applies: bool) -> None:
     now = house.clock.now()
-    guarded = guard(
-        counts, plan.options, in_list=await plans.in_list(tx, plan) if plan.options.mode == "full" else 0
-    )
-    if guarded is not None and not (guarded.state == "quarantined" and plan.state == "approved"):
-        if plan.state == "staged" and guarded.state == "quarantined":
+    known = await plans.known(tx, plan)
+    guarded = guard(counts, plan.options, known)
+    if plan.state == "approved" and plan.counts is not None:
+        guarded = still_guarded(plan.counts, counts, plan.options, known)
+    if guarded is not None:
+        error = (guarded.code, guarded.detail)
+        if guarded.state == "quarantined":
             await plans.keep_rows(tx, plan, applied=False)
-        await plans.settle(tx, plan, guarded.state, counts, now, (guarded.code, guarded.detail))
-        report(tx, plan, guarded.state, counts.named(), now, (guarded.code, guarded.detail))
+        await plans.settle(tx, plan, guarded.state, counts, now, error)
+        report(tx, plan, guarded.state, counts.named(), now, error)
         return
     if plan.state == "staged":
         tx.stage(

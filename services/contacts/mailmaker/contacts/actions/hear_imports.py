@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast, get_args
 from uuid import UUID
 
-from mailmaker.common.contracts.imports import ImportCancelled, ImportStaged
+from mailmaker.common.contracts.imports import ImportCancelled, ImportGuards, ImportStaged
 from mailmaker.common.contracts.internal import ImportProgress
 from mailmaker.common.storage.engine import Heard
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.domain.consent import Consent
-from mailmaker.contacts.domain.plans import Options, Plan
+from mailmaker.contacts.domain.plans import Limits, Mode, Options, Plan
 from mailmaker.contacts.storage import lists, plans
 
 
@@ -41,14 +42,14 @@ async def hear_staged(house: Contacts, event: ImportStaged, heard: Heard) -> Non
 def _fault(event: ImportStaged, *, known: bool) -> tuple[str, str] | None:
     if not known:
         return "list.unknown", "no such list, or it was closed since"
-    if event.mode not in ("incremental", "full"):
-        return "mode.unsupported", "imports are incremental or full"
+    if event.mode not in get_args(Mode):
+        return "mode.unsupported", f"imports are {', '.join(get_args(Mode))}"
     return None
 
 
 def _options(event: ImportStaged) -> Options:
     return Options(
-        mode="full" if event.mode == "full" else "incremental",
+        mode=cast(Mode, event.mode),
         fields=event.fields,
         empty_cells=event.empty_cells,
         consent=Consent(event.consent),
@@ -57,8 +58,17 @@ def _options(event: ImportStaged) -> Options:
         duplicate=event.duplicate,
         staged=event.staged,
         apply=event.apply,
+        empty_by_field=event.empty_cells_by_field,
+        limits=_limits(event.guards),
+        findings=tuple((found.code, found.detail) for found in event.findings),
         named=event.named,
     )
+
+
+def _limits(guards: ImportGuards | None) -> Limits:
+    if guards is None:
+        return Limits()
+    return Limits(guards.max_removed_percent, guards.max_dropped_percent, guards.max_rejected_percent)
 
 
 async def hear_cancelled(house: Contacts, event: ImportCancelled, heard: Heard) -> None:

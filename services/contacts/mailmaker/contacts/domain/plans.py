@@ -7,7 +7,7 @@ the contacts it does not name; those are no rows of the file, and are counted be
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
@@ -15,7 +15,10 @@ from uuid import UUID
 from mailmaker.contacts.domain.consent import Consent, at_birth, opted_out
 from mailmaker.contacts.domain.lists import STANDARD_FIELDS, KeyKind
 
-Mode = Literal["incremental", "full"]
+Mode = Literal["incremental", "add", "update", "full"]
+"""incremental writes new and known contacts; add only new ones; update only known ones; full also removes whom the file
+does not name. A row of the other kind counts as unchanged: the list stays as it is."""
+Empty = Literal["keep", "erase"]
 
 
 class Action(StrEnum):
@@ -25,6 +28,15 @@ class Action(StrEnum):
     UPDATED = "updated"
     REMOVED = "removed"
     PROTECTED = "protected"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Percentages above which a plan waits for somebody's word; None: never for that reason."""
+
+    removed: float | None = None
+    dropped: float | None = None
+    rejected: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,11 @@ class Options:
     duplicate: int
     staged: int
     apply: Literal["auto", "on_approval"]
+    empty_by_field: Mapping[str, Empty] = field(default_factory=dict)
+    """Fields whose empty cells do something else than `empty_cells` says."""
+    limits: Limits = Limits()
+    findings: tuple[tuple[str, str], ...] = ()
+    """What ingest found strange about the file, as (code, detail): such a plan waits too."""
     named: int = 0
     """Lines beside the staged rows that only name the key of a rejected row: its contact is not removed."""
 
@@ -47,6 +64,10 @@ class Options:
     def standard(self) -> tuple[str, ...]:
         """The standard fields the file has a column for, in a fixed order: these alone are compared and written."""
         return tuple(name for name in STANDARD_FIELDS if name in self.fields)
+
+    def erases(self, name: str) -> bool:
+        """Whether an empty cell clears this field."""
+        return self.empty_by_field.get(name, self.empty_cells) == "erase"
 
     @property
     def custom(self) -> bool:
@@ -90,9 +111,8 @@ def overlaid(
     """An existing contact's fields after a row of the file: an empty cell keeps or erases as the options say, and what
     the file has no column for stays. The key is never erased: a row without it was rejected before."""
     written = {name: row.get(name) for name in options.standard}
-    if options.empty_cells == "keep":
-        written = {name: value for name, value in written.items() if value is not None}
-    return {**before, **written}
+    said = {n: value for n, value in written.items() if value is not None or options.erases(n)}
+    return {**before, **said}
 
 
 def classify(
@@ -100,9 +120,13 @@ def classify(
 ) -> Action | None:
     """What a row of the file is; None is unchanged. `meets_a_no`: its address, key or contact has said "no" before."""
     if before is None:
+        if options.mode == "update":
+            return None
         return Action.PROTECTED if meets_a_no else Action.CREATED
     if meets_a_no or opted_out(before.email_consent, before.sms_consent):
         return Action.PROTECTED
+    if options.mode == "add":
+        return None
     return Action.UPDATED if overlaid(before.values, row, options) != dict(before.values) else None
 
 
@@ -156,8 +180,16 @@ class Guarded:
     detail: str
 
 
-def guard(counts: Counts, options: Options, *, in_list: int) -> Guarded | None:
-    """The place for what must not be applied unseen. More guards (too many removals, key drift) belong here."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What of the list a guard looks at: its contacts, and the rows of the last file that was applied to it."""
+
+    contacts: int = 0
+    last_rows: int | None = None
+
+
+def guard(counts: Counts, options: Options, known: Known) -> Guarded | None:
+    """What must not be applied unseen: the first thing that is wrong with a plan, or None."""
     if not counts.adds_up:
         return Guarded(
             "failed",
@@ -166,12 +198,37 @@ def guard(counts: Counts, options: Options, *, in_list: int) -> Guarded | None:
         )
     if (
         options.mode == "full"
-        and in_list
+        and known.contacts
         and counts.created + counts.updated + counts.unchanged + counts.protected == 0
     ):
         return Guarded(
             "quarantined", "guard.would_empty", "a full file without one good row would empty the list"
         )
+    for code, detail in options.findings:
+        return Guarded("quarantined", code, detail)
+    return _above(counts, options.limits, known)
+
+
+def _above(counts: Counts, limits: Limits, known: Known) -> Guarded | None:
+    before = known.last_rows or 0
+    for code, limit, many, of, said in (
+        ("guard.removed", limits.removed, counts.removed, known.contacts, "contacts would be removed"),
+        ("guard.dropped", limits.dropped, before - counts.rows, before, "rows fewer than in the last file"),
+        ("guard.rejected", limits.rejected, counts.rejected, counts.rows, "rows were rejected"),
+    ):
+        if limit is not None and of and many * 100 > limit * of:
+            return Guarded("quarantined", code, f"{many} of {of} {said}: more than {limit:g} %")
+    return None
+
+
+def still_guarded(seen: Counts, counts: Counts, options: Options, known: Known) -> Guarded | None:
+    """What keeps an approved plan, computed anew, from being applied: something that was not there to be seen."""
+    guarded = guard(counts, options, known)
+    if guarded is not None and (guarded.state == "failed" or guard(seen, options, known) is None):
+        return guarded
+    if counts.removed > seen.removed:
+        detail = f"{counts.removed} contacts would be removed now where {seen.removed} were approved"
+        return Guarded("quarantined", "guard.more_removed", detail)
     return None
 
 

@@ -11,9 +11,10 @@ key, what Python decided: id, address keys and consents. Unchanged rows are read
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from mailmaker.contacts.domain.lists import STANDARD_FIELDS
-from mailmaker.contacts.domain.plans import Options
+from mailmaker.contacts.domain.plans import Mode, Options
 
 STAGED_COLUMNS = ("line", "key_text", *STANDARD_FIELDS, "custom", "digest")
 OUTLINE_COLUMNS = ("line", "key_text", "digest", "at")
@@ -59,7 +60,7 @@ SELECT o.line, o.at, c.id
           FROM contacts WHERE account_id = $1 AND list_id = $2) c ON c.key_text = o.key_text
  WHERE o.line IS NULL OR (o.line > 0 AND (c.digest = o.digest AND c.stands) IS NOT TRUE)
 """
-UNMATCHED = {"incremental": _UNMATCHED.format(join="LEFT"), "full": _UNMATCHED.format(join="FULL")}
+UNMATCHED = {mode: _UNMATCHED.format(join="FULL" if mode == "full" else "LEFT") for mode in get_args(Mode)}
 """$1 account, $2 list. A negative line only names the key of a rejected row: it keeps its contact from being removed."""
 FOUND = """
 SELECT count(*) FILTER (WHERE line IS NOT NULL) AS rows, count(at) AS placed,
@@ -156,14 +157,17 @@ INSERT INTO changes (contact_id, rekeyed) SELECT contact_id, false FROM unmatche
 
 
 def difference(options: Options, *, known: bool) -> str:
-    """The statement that fills `changes` from unmatched rows. $1 account; $2 the file's custom fields, where it has any.
-    `known`: some of the rows name contacts that the list has."""
+    """The statement that fills `changes` from unmatched rows. $1 account; $2 those of its custom fields that an
+    empty cell clears, where there are any. `known`: some of the rows name contacts that the list has."""
     after = {name: _overlaid(name, options) for name in STANDARD_FIELDS}
     custom = _custom(options)
     differs = [f"{after[name]} IS DISTINCT FROM c.{name}" for name in options.standard]
     if options.custom:
         differs.append(f"{custom} IS DISTINCT FROM c.custom")
     rekeyed = [f"{after[name]} IS DISTINCT FROM c.{name}" for name in options.standard if name in _ADDRESSES]
+    out = "c.email_consent = 'unsubscribed' OR c.sms_consent = 'unsubscribed'"
+    written = f"({' OR '.join([out, *differs])})"
+    written = f"c.id IS NOT NULL AND {written}" if options.mode == "update" else f"c.id IS NULL OR {written}"
     of_account = "account_id = $1" if known else "account_id = $1 AND false"
     return f"""
 INSERT INTO changes
@@ -172,8 +176,7 @@ SELECT s.line, c.id, s.key_text, {", ".join(after[name] for name in STANDARD_FIE
        c.id IS NULL OR {" OR ".join(rekeyed) or "false"}
   FROM staged s JOIN unmatched u ON u.line = s.line
        LEFT JOIN (SELECT * FROM contacts WHERE {of_account}) c ON c.id = u.contact_id
- WHERE c.id IS NULL OR c.email_consent = 'unsubscribed' OR c.sms_consent = 'unsubscribed'
-    OR {" OR ".join(differs) or "false"}
+ WHERE {written}
 """
 
 
@@ -181,11 +184,21 @@ def _overlaid(name: str, options: Options) -> str:
     """domain.plans.overlaid for one field."""
     if name not in options.standard:
         return f"c.{name}"
-    return f"s.{name}" if options.empty_cells == "erase" else f"coalesce(s.{name}, c.{name})"
+    cell = f"s.{name}" if options.erases(name) else f"coalesce(s.{name}, c.{name})"
+    return _unless_known(cell, f"c.{name}", options)
 
 
 def _custom(options: Options) -> str:
     if not options.custom:
         return "coalesce(c.custom, '{}')"
-    kept = "coalesce(c.custom, '{}')" + (" - $2::text[]" if options.empty_cells == "erase" else "")
-    return f"({kept} || coalesce(s.custom, '{{}}'))"
+    kept = "coalesce(c.custom, '{}')" + (" - $2::text[]" if erased_custom(options) else "")
+    return _unless_known(f"({kept} || coalesce(s.custom, '{{}}'))", "c.custom", options)
+
+
+def erased_custom(options: Options) -> list[str]:
+    """The file's custom fields that an empty cell clears."""
+    return [name for name in options.fields if name not in STANDARD_FIELDS and options.erases(name)]
+
+
+def _unless_known(cell: str, value: str, options: Options) -> str:
+    return f"CASE WHEN c.id IS NULL THEN {cell} ELSE {value} END" if options.mode == "add" else cell

@@ -12,8 +12,7 @@ from uuid import UUID
 from mailmaker.common.storage.bulk import copy_in
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.consent import Consent
-from mailmaker.contacts.domain.lists import STANDARD_FIELDS
-from mailmaker.contacts.domain.plans import Action, Counts, Options, Plan, Unmatched
+from mailmaker.contacts.domain.plans import Action, Counts, Known, Limits, Options, Plan, Unmatched
 from mailmaker.contacts.storage import plan_sql
 
 SLOW = 1800.0
@@ -40,8 +39,9 @@ SELECT {COLUMNS}, error_code, error_detail, staged_at, planned_at, applied_at, u
 """
 SETTLE = """
 UPDATE plans SET state = $3, due_at = NULL, error_code = $6, error_detail = $7,
-       counts = coalesce(counts, $4::jsonb), planned_at = coalesce(planned_at, $5),
-       applied = CASE WHEN $3 = 'applied' THEN $4::jsonb END, applied_at = CASE WHEN $3 = 'applied' THEN $5 END
+       counts = CASE WHEN $3 = 'quarantined' THEN $4::jsonb ELSE coalesce(counts, $4::jsonb) END,
+       planned_at = coalesce(planned_at, $5), applied = CASE WHEN $3 = 'applied' THEN $4::jsonb END,
+       applied_at = CASE WHEN $3 = 'applied' THEN $5 END
  WHERE account_id = $1 AND import_id = $2
 """
 AGAIN = """
@@ -62,7 +62,12 @@ SELECT r.action, r.contact_id, r.line, r.before::text AS before, r.after::text A
  WHERE r.account_id = $1 AND r.import_id = $2 AND r.applied = (p.applied_at IS NOT NULL)
    AND ($3::text IS NULL OR r.action = $3) AND (r.action, r.contact_id) > ($4, $5) ORDER BY r.action, r.contact_id LIMIT $6
 """
+FORGET_SHOWN = "DELETE FROM plan_rows WHERE account_id = $1 AND import_id = $2 AND NOT applied"
 IN_LIST = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2"
+LAST_ROWS = """
+SELECT (applied ->> 'rows')::bigint FROM plans WHERE account_id = $1 AND list_id = $2 AND state = 'applied'
+ ORDER BY applied_at DESC LIMIT 1
+"""
 
 
 def options_text(options: Options) -> str:
@@ -71,7 +76,10 @@ def options_text(options: Options) -> str:
 
 def _options(text: str) -> Options:
     found = json.loads(text)
-    return Options(**{**found, "fields": tuple(found["fields"]), "consent": Consent(found["consent"])})
+    found["fields"], found["consent"] = tuple(found["fields"]), Consent(found["consent"])
+    found["limits"] = Limits(**found.get("limits", {}))
+    found["findings"] = tuple((code, detail) for code, detail in found.get("findings", ()))
+    return Options(**found)
 
 
 def _counts(text: str | None) -> Counts | None:
@@ -119,7 +127,7 @@ async def settle(
     at: datetime,
     error: tuple[str, str] | None = None,
 ) -> None:
-    """Writes what became of an import. The counts first planned stay as they were shown."""
+    """Writes what became of an import. The counts first planned stay as they were shown, unless it waits anew."""
     text = None if counts is None else json.dumps(counts.named())
     await tx.driver.execute(
         SETTLE, plan.account_id, plan.import_id, state, text, at, *(error or (None, None))
@@ -190,8 +198,8 @@ async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
             for statement in plan_sql.FEW:
                 await tx.driver.execute(statement)
         args: list[object] = [plan.account_id]
-        if plan.options.custom and plan.options.empty_cells == "erase":
-            args.append([name for name in plan.options.fields if name not in STANDARD_FIELDS])
+        if erased := plan_sql.erased_custom(plan.options):
+            args.append(erased)
         difference = plan_sql.difference(plan.options, known=unmatched.known > 0)
         await tx.driver.execute(difference, *args, timeout=SLOW)
     if plan.options.mode == "full":
@@ -217,12 +225,19 @@ async def counts(tx: Transaction) -> dict[str, int]:
     return {str(action): found.get(action, 0) for action in Action}
 
 
-async def in_list(tx: Transaction, plan: Plan) -> int:
-    return int(await tx.driver.fetchval(IN_LIST, plan.account_id, plan.list_id))
+async def known(tx: Transaction, plan: Plan) -> Known:
+    """What of the list the guards of this plan look at."""
+    options, about = plan.options, (plan.account_id, plan.list_id)
+    contacts = await tx.driver.fetchval(IN_LIST, *about, timeout=SLOW) if options.mode == "full" else 0
+    last = await tx.driver.fetchval(LAST_ROWS, *about) if options.limits.dropped is not None else None
+    return Known(int(contacts), last)
 
 
 async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:
-    """Stores what is not unchanged, before and after. Comes before `write`: it reads the contacts as they were."""
+    """Stores what is not unchanged, before and after. Comes before `write`: it reads the contacts as they were. A plan
+    that is shown anew replaces what was shown before."""
+    if not applied:
+        await tx.driver.execute(FORGET_SHOWN, plan.account_id, plan.import_id, timeout=SLOW)
     await tx.driver.execute(
         plan_sql.plan_rows(plan.options), plan.account_id, plan.import_id, applied, timeout=SLOW
     )
