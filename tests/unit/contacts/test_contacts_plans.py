@@ -6,20 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailmaker.contacts.domain.consent import Consent
+from mailmaker.contacts.domain.guards import Guarded, Known, guard, still_guarded
 from mailmaker.contacts.domain.plans import (
     Action,
     Before,
     Counts,
-    Guarded,
-    Known,
     Limits,
     Options,
     classify,
     consent_after,
     counted,
-    guard,
     overlaid,
-    still_guarded,
 )
 
 consents = st.sampled_from(Consent)

@@ -13,8 +13,9 @@ from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.key_rows import key_rows
 from mailmaker.contacts.actions.tell_imports import report, tell
-from mailmaker.contacts.domain.plans import Counts, Plan, counted, guard, still_guarded
-from mailmaker.contacts.storage import lists, nos, plans
+from mailmaker.contacts.domain.guards import guard, still_guarded
+from mailmaker.contacts.domain.plans import Counts, Plan, counted
+from mailmaker.contacts.storage import lists, nos, planning, plans
 
 LOCK_WAIT = 600.0
 
@@ -33,14 +34,14 @@ async def apply_import(
         if plan is None:
             return False
         async with _ingest(house, plan, "outline") as source:
-            received = await plans.receive_outline(tx, source)
+            received = await planning.receive_outline(tx, source)
         await nos.share(tx, account_id)
         applies = plan.options.apply == "auto" or plan.state == "approved"
         if applies:
             await lists.stop_writes(tx, plan.list_id, wait=LOCK_WAIT)
         received -= await _compare(house, tx, plan)
         await key_rows(house, tx, plan)
-        counts = counted(plan.options, received=received, **await plans.counts(tx))
+        counts = counted(plan.options, received=received, **await planning.counts(tx))
         await _conclude(house, tx, plan, counts, applies=applies)
     return True
 
@@ -55,29 +56,29 @@ def _ingest(
 async def _compare(house: Contacts, tx: Transaction, plan: Plan) -> int:
     """Pulls the rows that the list does not hold as they are, and finds what they change. Returns how many of them did
     not come: the counts of such a plan do not add up, and it fails."""
-    unmatched = await plans.match(tx, plan)
+    unmatched = await planning.match(tx, plan)
     missing = 0
     if unmatched.rows:
         places, asked = None, plan.options.staged
         if unmatched.few_of(plan.options.staged):
-            found = await plans.places(tx)
+            found = await planning.places(tx)
             places, asked = struct.pack(f"<{len(found)}q", *found), len(found)
         async with _ingest(house, plan, "staged", places) as source:
-            missing = max(0, asked - await plans.receive_rows(tx, source))
-    await plans.compare(tx, plan, unmatched)
+            missing = max(0, asked - await planning.receive_rows(tx, source))
+    await planning.compare(tx, plan, unmatched)
     return missing
 
 
 async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts, *, applies: bool) -> None:
     now = house.clock.now()
-    known = await plans.known(tx, plan)
+    known = await planning.known(tx, plan)
     guarded = guard(counts, plan.options, known)
     if plan.state == "approved" and plan.counts is not None:
         guarded = still_guarded(plan.counts, counts, plan.options, known)
     if guarded is not None:
         error = (guarded.code, guarded.detail)
         if guarded.state == "quarantined":
-            await plans.keep_rows(tx, plan, applied=False)
+            await planning.keep_rows(tx, plan, applied=False)
         await plans.settle(tx, plan, guarded.state, counts, now, error)
         report(tx, plan, guarded.state, counts.named(), now, error)
         return
@@ -91,13 +92,13 @@ async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts
                 counts=counts.named(),
             )
         )
-    await plans.keep_rows(tx, plan, applied=applies)
+    await planning.keep_rows(tx, plan, applied=applies)
     if not applies:
         await plans.settle(tx, plan, "planned", counts, now)
         report(tx, plan, "planned", counts.named(), now)
         return
     removes = plan.options.mode == "full"
-    await plans.write(tx, plan, now, removes=removes)
+    await planning.write(tx, plan, now, removes=removes)
     await tell(tx, plan, now, removes=removes)
     tx.stage(
         ImportApplied(

@@ -14,7 +14,7 @@ from mailmaker.contacts.domain.consent import Consent
 from mailmaker.contacts.domain.contact import AddressKeys
 from mailmaker.contacts.domain.plans import Plan, consent_after
 from mailmaker.contacts.domain.protection import keys_for
-from mailmaker.contacts.storage import nos, plans, undos
+from mailmaker.contacts.storage import nos, planning, undos
 
 AT_ONCE = 1_000
 """Few enough that the doors of this process are not kept waiting while keys are computed."""
@@ -25,7 +25,7 @@ Said = frozenset[tuple[str, bytes]]
 
 async def key_rows(house: Contacts, tx: Transaction, plan: Plan) -> None:
     """For every row of `changes` that asks for it. A former contact whose address or key has a tombstone stays away."""
-    async for chunk in plans.to_key(tx, AT_ONCE):
+    async for chunk in planning.to_key(tx, AT_ONCE):
         keys = [
             keys_for(house.pepper, plan.account_id, plan.list_id, r["email"], r["mobile"], r["fkey"])
             for r in chunk
@@ -36,7 +36,7 @@ async def key_rows(house: Contacts, tx: Transaction, plan: Plan) -> None:
         records = [
             _record(plan, row, k, said) for row, k in zip(chunk, keys, strict=True) if row["line"] not in gone
         ]
-        await plans.keyed(tx, records)
+        await planning.keyed(tx, records)
 
 
 async def _buried(tx: Transaction, plan: Plan, chunk: Sequence[Row], keys: Sequence[AddressKeys]) -> set[int]:

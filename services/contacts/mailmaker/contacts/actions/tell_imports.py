@@ -13,7 +13,7 @@ from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.actions.hear_imports import progress_path
 from mailmaker.contacts.actions.tell import hexed
 from mailmaker.contacts.domain.plans import Plan
-from mailmaker.contacts.storage import plans
+from mailmaker.contacts.storage import planning
 
 
 def report(
@@ -49,11 +49,11 @@ def report(
 async def tell(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> None:
     """Stages contacts.changed and contacts.removed. Chunks are written out one by one: a file may have a million rows."""
     about = {"account_id": plan.account_id, "occurred_at": at, "list_id": plan.list_id}
-    async for rows in plans.written(tx, plan, at, CHUNK):
+    async for rows in planning.written(tx, plan, at, CHUNK):
         tx.stage(ContactsChanged.model_validate({**about, "contacts": _changes(rows)}))
         await tx.write_staged()
     if removes:
-        async for ids in plans.removed(tx, CHUNK):
+        async for ids in planning.removed(tx, CHUNK):
             tx.stage(ContactsRemoved.model_validate({**about, "contact_ids": ids}))
 
 

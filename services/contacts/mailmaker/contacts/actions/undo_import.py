@@ -13,7 +13,7 @@ from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.key_rows import key_rows
 from mailmaker.contacts.actions.tell_imports import report, tell
 from mailmaker.contacts.domain.plans import Plan
-from mailmaker.contacts.storage import lists, nos, plans, undos
+from mailmaker.contacts.storage import lists, nos, planning, plans, undos
 
 
 async def ask_undo(house: Contacts, account_id: UUID, import_id: UUID) -> bool:
@@ -51,7 +51,7 @@ async def undo_import(house: Contacts, follow: FollowSuppressions, account_id: U
 async def _restore(house: Contacts, tx: Transaction, plan: Plan) -> None:
     now = house.clock.now()
     counts = await undos.judge(tx, plan)
-    await plans.write(tx, plan, now, removes=True)
+    await planning.write(tx, plan, now, removes=True)
     about = {"account_id": plan.account_id, "occurred_at": now, "list_id": plan.list_id}
     # Comes before they are told as changed: who stopped their mail when they left takes that back.
     async for ids in undos.restored(tx, CHUNK):

@@ -11,7 +11,7 @@ from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.lists import KeyKind
 from mailmaker.contacts.domain.plans import Plan
 from mailmaker.contacts.storage import plan_sql, undo_sql
-from mailmaker.contacts.storage.plans import SLOW
+from mailmaker.contacts.storage.planning import SLOW
 
 
 async def ask(tx: Transaction, account_id: UUID, import_id: UUID) -> bool:

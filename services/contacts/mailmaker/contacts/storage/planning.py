@@ -1,0 +1,124 @@
+"""contacts.storage.planning: the steps of planning and applying one import, in temporary tables (plan_sql)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mailmaker.common.storage.bulk import copy_in
+from mailmaker.common.storage.engine import Transaction
+from mailmaker.contacts.domain.guards import Known
+from mailmaker.contacts.domain.plans import Action, Plan, Unmatched
+from mailmaker.contacts.storage import plan_sql
+
+SLOW = 1800.0
+LOOKED_UP = 50_000
+"""Up to so many contacts are looked up by id; for more, the list is read once."""
+
+FORGET_SHOWN = "DELETE FROM plan_rows WHERE account_id = $1 AND import_id = $2 AND NOT applied"
+IN_LIST = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2"
+LAST_ROWS = """
+SELECT (applied ->> 'rows')::bigint FROM plans WHERE account_id = $1 AND list_id = $2 AND state = 'applied'
+ ORDER BY applied_at DESC LIMIT 1
+"""
+
+
+async def receive_outline(tx: Transaction, source: AsyncIterator[bytes]) -> int:
+    """Copies a staged file's outline into a temporary table. Returns its entries."""
+    for statement in plan_sql.PREPARE:
+        await tx.driver.execute(statement)
+    return await copy_in(tx.driver, "outline", plan_sql.OUTLINE_COLUMNS, source)
+
+
+async def match(tx: Transaction, plan: Plan) -> Unmatched:
+    """Finds the rows that the list does not hold as they are."""
+    await tx.driver.execute(
+        plan_sql.UNMATCHED[plan.options.mode], plan.account_id, plan.list_id, timeout=SLOW
+    )
+    found = await tx.driver.fetchrow(plan_sql.FOUND, timeout=SLOW)
+    return Unmatched(found["rows"], found["known"], placed=found["placed"] == found["rows"])
+
+
+async def places(tx: Transaction) -> list[int]:
+    """Where in the staged file the unmatched rows begin, in order."""
+    return [row["at"] for row in await tx.driver.fetch(plan_sql.PLACES, timeout=SLOW)]
+
+
+async def receive_rows(tx: Transaction, source: AsyncIterator[bytes]) -> int:
+    """Copies staged rows into a temporary table. Returns how many."""
+    return await copy_in(tx.driver, "staged", plan_sql.STAGED_COLUMNS, source)
+
+
+async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
+    """Finds what differs among the unmatched rows, and which contacts a full file does not name."""
+    if unmatched.rows:
+        if unmatched.known <= LOOKED_UP:
+            for statement in plan_sql.FEW:
+                await tx.driver.execute(statement)
+        args: list[object] = [plan.account_id]
+        if erased := plan_sql.erased_custom(plan.options):
+            args.append(erased)
+        difference = plan_sql.difference(plan.options, known=unmatched.known > 0)
+        await tx.driver.execute(difference, *args, timeout=SLOW)
+    if plan.options.mode == "full":
+        await tx.driver.execute(plan_sql.REMOVE, timeout=SLOW)
+
+
+async def to_key(tx: Transaction, chunk: int) -> AsyncIterator[list[dict[str, Any]]]:
+    """Rows with a new address or key, in chunks."""
+    cursor = await tx.driver.cursor(plan_sql.TO_KEY)
+    while found := await cursor.fetch(chunk):
+        yield [dict(row) for row in found]
+
+
+async def keyed(tx: Transaction, records: Sequence[tuple[object, ...]]) -> None:
+    await tx.driver.copy_records_to_table("keyed", records=records, columns=list(plan_sql.KEYED_COLUMNS))
+
+
+async def counts(tx: Transaction) -> dict[str, int]:
+    """How many of each action, once everything is keyed."""
+    for statement in plan_sql.ANALYZE:
+        await tx.driver.execute(statement)
+    found = {row["action"]: row["many"] for row in await tx.driver.fetch(plan_sql.COUNTS, timeout=SLOW)}
+    return {str(action): found.get(action, 0) for action in Action}
+
+
+async def known(tx: Transaction, plan: Plan) -> Known:
+    """What of the list the guards of this plan look at."""
+    options, about = plan.options, (plan.account_id, plan.list_id)
+    contacts = await tx.driver.fetchval(IN_LIST, *about, timeout=SLOW) if options.mode == "full" else 0
+    last = await tx.driver.fetchval(LAST_ROWS, *about) if options.limits.dropped is not None else None
+    return Known(int(contacts), last)
+
+
+async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:
+    """Stores what is not unchanged, before and after. Comes before `write`: it reads the contacts as they were. A plan
+    that is shown anew replaces what was shown before."""
+    if not applied:
+        await tx.driver.execute(FORGET_SHOWN, plan.account_id, plan.import_id, timeout=SLOW)
+    await tx.driver.execute(
+        plan_sql.plan_rows(plan.options), plan.account_id, plan.import_id, applied, timeout=SLOW
+    )
+
+
+async def write(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> None:
+    """Makes the list what the plan says. An unchanged row is not written."""
+    if removes:
+        await tx.driver.execute(plan_sql.DELETE_REMOVED, plan.account_id, timeout=SLOW)
+    await tx.driver.execute(plan_sql.UPDATE_CHANGED, plan.account_id, at, timeout=SLOW)
+    await tx.driver.execute(plan_sql.INSERT_NEW, plan.account_id, plan.list_id, at, timeout=SLOW)
+
+
+async def written(tx: Transaction, plan: Plan, at: datetime, chunk: int) -> AsyncIterator[list[Any]]:
+    """Contacts that `write` created or changed, in chunks."""
+    cursor = await tx.driver.cursor(plan_sql.WRITTEN, plan.account_id, at)
+    while found := await cursor.fetch(chunk):
+        yield list(found)
+
+
+async def removed(tx: Transaction, chunk: int) -> AsyncIterator[list[UUID]]:
+    cursor = await tx.driver.cursor(plan_sql.REMOVED)
+    while found := await cursor.fetch(chunk):
+        yield [row["id"] for row in found]
