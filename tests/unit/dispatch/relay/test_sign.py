@@ -6,8 +6,8 @@ import base64
 
 import dkim
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailmaker.dispatch.domain.relaxed import relaxed_body
@@ -140,6 +140,27 @@ def test_lines_are_short_enough_to_be_sent() -> None:
 def test_a_short_key_does_not_sign() -> None:
     with pytest.raises(WeakKey):
         Signer("demo.test", "mm1", rsa.generate_private_key(65537, 1024))
+
+
+def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def test_a_key_read_from_its_pem_signs_as_the_key_itself() -> None:
+    read = Signer.from_pem("demo.test", "mm1", _pem(KEY))
+    assert read.sign(HEADERS, b"Ciao\r\n", 1) == SIGNER.sign(HEADERS, b"Ciao\r\n", 1)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1())],
+    ids=["1024", "ec"],
+)
+def test_a_key_we_may_not_sign_with_is_refused_when_read(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+) -> None:
+    with pytest.raises(WeakKey):
+        Signer.from_pem("demo.test", "mm1", _pem(key))
 
 
 # RFC 6376 section 3.4.5.
