@@ -205,7 +205,8 @@ async def _arrange(tx: Transaction, crowd: Sequence[Person]) -> None:
             ACCOUNT, import_id, LIST, NOW,
         )  # fmt: skip
     await tx.driver.executemany(
-        "INSERT INTO plan_rows (account_id, import_id, action, contact_id, before, applied) VALUES ($1, $2, $3, $4, $5, true)",
+        "INSERT INTO plan_rows (account_id, import_id, action, contact_id, before, applied)"
+        " VALUES ($1, $2, $3, $4, $5, true)",
         [
             (
                 ACCOUNT,

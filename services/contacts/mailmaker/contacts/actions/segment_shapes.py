@@ -54,7 +54,7 @@ class SegmentView(BaseModel):
     list: UUID
     name: str
     rule: dict[str, JsonValue]
-    faults: list[FaultView]
+    faults: Sequence[FaultView]
     created_at: datetime
     changed_at: datetime
     version: int

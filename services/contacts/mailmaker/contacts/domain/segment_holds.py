@@ -107,19 +107,22 @@ def _compares(test: Test, value: object, day: Day) -> bool:
         if test.op is Op.BETWEEN:
             return bool(wanted[0] <= value <= wanted[1])
         return (value in wanted) is (test.op is Op.IN)
-    if isinstance(value, str) and isinstance(wanted, str) and test.op in _LIKENESS:
-        return _LIKENESS[test.op](plain(value), plain(wanted))
+    if isinstance(value, str) and isinstance(wanted, str) and test.op in _LIKE:
+        return _alike(test.op, plain(value), plain(wanted))
     if isinstance(value, date) and isinstance(wanted, int):
         return _relative(test.op, value, wanted, day.today)
     return _ordered(test.op, value, wanted)
 
 
-_LIKENESS = {
-    Op.SAME_AS: str.__eq__,
-    Op.STARTS_WITH: str.startswith,
-    Op.ENDS_WITH: str.endswith,
-    Op.CONTAINS: str.__contains__,
-}
+_LIKE = (Op.SAME_AS, Op.STARTS_WITH, Op.ENDS_WITH, Op.CONTAINS)
+
+
+def _alike(op: Op, value: str, wanted: str) -> bool:
+    if op is Op.SAME_AS:
+        return value == wanted
+    if op is Op.STARTS_WITH:
+        return value.startswith(wanted)
+    return value.endswith(wanted) if op is Op.ENDS_WITH else wanted in value
 
 
 def _small(value: object) -> object:

@@ -167,7 +167,7 @@ def _json(value: Value) -> object:
     if isinstance(value, tuple):
         return [_json(one) for one in value]
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
+        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else value
