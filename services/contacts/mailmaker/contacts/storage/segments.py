@@ -41,7 +41,7 @@ INSERT = """
 INSERT INTO segments (account_id, list_id, id, name, created_at, changed_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 UPDATE = """
-UPDATE segments SET name = $4, changed_at = $5, version = $6, retired_at = CASE WHEN $7 THEN $5 END
+UPDATE segments SET name = $4, changed_at = $5, version = $6, retired_at = CASE WHEN $7 THEN $5::timestamptz END
  WHERE account_id = $1 AND list_id = $2 AND id = $3
 """
 KEEP_RULE = "INSERT INTO segment_rules (account_id, segment_id, version, rule) VALUES ($1, $2, $3, $4::jsonb)"
