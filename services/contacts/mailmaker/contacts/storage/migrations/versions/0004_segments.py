@@ -4,7 +4,7 @@ from alembic import op
 from mailmaker.common.storage.tables_v1 import protect
 
 revision = "0004"
-down_revision = "0006"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
