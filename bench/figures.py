@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -40,3 +40,29 @@ class Ratio:
 def _shown(values: Sequence[float]) -> str:
     runs = " ".join(f"{value:.4g}" for value in values)
     return f"{statistics.median(values):.4g} (of {runs})" if len(values) > 1 else runs
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How long the same kind of question took, question by question, and over all of them."""
+
+    name: str
+    unit: str
+    ours: Mapping[str, Sequence[float]]
+    goal: str
+
+    def at(self, percent: int) -> float:
+        """The value that so many per cent of all measurements do not exceed."""
+        every = sorted(value for values in self.ours.values() for value in values)
+        return every[max(0, -(-len(every) * percent // 100) - 1)]
+
+    def text(self) -> str:
+        lines = [f"  {_shown(values)} {self.unit}   {name}" for name, values in self.ours.items()]
+        last = f"  p50 {self.at(50):.3g} {self.unit}, p95 {self.at(95):.3g} {self.unit}   (goal: {self.goal})"
+        return "\n".join([self.name, *lines, last])
+
+    def json(self) -> str:
+        return json.dumps({
+            "name": self.name, "unit": self.unit, "ours": {name: list(values) for name, values in self.ours.items()},
+            "p50": self.at(50), "p95": self.at(95), "goal": self.goal,
+        })  # fmt: skip

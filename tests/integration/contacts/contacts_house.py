@@ -34,7 +34,7 @@ from mailmaker.contacts.actions.hear_imports import hear_staged
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports
-from mailmaker.contacts.api import accounts, contacts, internal, lists, plans
+from mailmaker.contacts.api import accounts, contacts, internal, lists, plans, segments
 from pydantic import SecretStr
 
 OPERATOR = "mm_op_test"
@@ -321,7 +321,14 @@ async def rig_on(db: Database) -> AsyncIterator[Rig]:
         pepper=SecretStr(base64.urlsafe_b64encode(PEPPER).decode()),
         operator_key_hash=SecretStr(hashlib.sha256(OPERATOR.encode()).hexdigest()),
     )
-    routers = [accounts.router, lists.router, contacts.router, plans.router, internal.router]
+    routers = [
+        accounts.router,
+        lists.router,
+        segments.router,
+        contacts.router,
+        plans.router,
+        internal.router,
+    ]
     app = create_app(
         "contacts", routers, shared=shared, keyring=keyring, metrics=Metrics(), ready={}, state=house
     )

@@ -64,6 +64,8 @@ class Contacts:
         self.caps: dict[UUID, dict[str, object]] = {}
         self.break_after: int | None = None
         self.asked: list[str] = []
+        self.segments: dict[UUID, dict[str, object]] = {}
+        self.audiences: list[httpx.QueryParams] = []
 
     def open_list(self, people: Sequence[Person], caps: dict[str, object] | None = None) -> UUID:
         list_id = new_id()
@@ -90,7 +92,11 @@ class Contacts:
                 "controller": {"name": "Somebody", "email": "dpo@example.test"},
             }
             return httpx.Response(200, json=row)
+        if path.startswith("/internal/segments/"):
+            found = self.segments.get(UUID(path.rpartition("/")[2]))
+            return httpx.Response(404, json={}) if found is None else httpx.Response(200, json=found)
         if path == "/internal/audience":
+            self.audiences.append(request.url.params)
             wanted = [UUID(one) for one in request.url.params.get_list("list")]
             return httpx.Response(200, content=self._stream(wanted))
         return httpx.Response(404, json={})

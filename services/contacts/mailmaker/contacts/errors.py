@@ -3,14 +3,16 @@
 Problem
 |-- Invalid 422           WrongFields (the faults name them), EmptyKey
 |-- NotFound 404          NoSuchThing
-|-- Conflict 409          TooManyLists, KeyTaken, WrongState, Stale (412)
+|-- Conflict 409          TooManyLists, KeyTaken, WrongState, Stale (412), TooManySegments, BrokenSegment,
+|                       OtherList
+|-- Unavailable 503       TooSlow, TooManyCounts
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailmaker.common.web.problem import Conflict, Fault, Invalid, NotFound
+from mailmaker.common.web.problem import Conflict, Fault, Invalid, NotFound, Unavailable
 
 
 class WrongFields(Invalid):
@@ -53,3 +55,34 @@ class Stale(Conflict):
     code = "version_mismatch"
     status = 412
     title = "Changed by somebody else"
+
+
+class TooManySegments(Conflict):
+    """The list has as many segments as it may have."""
+
+    code = "segment.quota_reached"
+
+
+class BrokenSegment(Conflict):
+    """The segment's rule names what its list has no more; the faults say where. Nobody is guessed at."""
+
+    code = "segment.broken"
+
+
+class OtherList(Conflict):
+    """A segment was asked for together with a list that is not its own."""
+
+    code = "segment.other_list"
+
+
+class TooSlow(Unavailable):
+    """A rule's statement was stopped: it took too long on this list."""
+
+    code = "segment.too_slow"
+    title = "The segment takes too long"
+
+
+class TooManyCounts(Unavailable):
+    """Other counts are still at work in this process."""
+
+    code = "segment.busy"

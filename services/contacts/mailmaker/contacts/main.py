@@ -21,10 +21,11 @@ from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
+from mailmaker.contacts.actions.forget_engagement import ForgetEngagement
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports
-from mailmaker.contacts.api import accounts, contacts, internal, lists, plans
+from mailmaker.contacts.api import accounts, contacts, internal, lists, plans, segments
 from mailmaker.contacts.events.hears import CONSUMER, hears
 from mailmaker.contacts.settings import Settings
 
@@ -46,19 +47,27 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     follow, figures = FollowSuppressions(house), Figures(metrics)
     app = create_app(
         NAME,
-        [accounts.router, lists.router, contacts.router, plans.router, internal.router],
+        [
+            accounts.router,
+            lists.router,
+            segments.router,
+            contacts.router,
+            plans.router,
+            internal.router,
+        ],
         shared=shared,
         keyring=keyring,
         metrics=metrics,
         state=house,
         ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring), "pepper": guard.ready},
-        description="Accounts, API keys, lists, contacts, their consent, and the plans of imports.",
+        description="Accounts, API keys, lists, contacts, their consent, segments, and the plans of imports.",
     )
     workers: list[Worker] = [
         keyring,
         follow,
         Consumer(db, bus, CONSUMER, hears(house), figures, member=settings.member or None),
         Pruner(db),
+        ForgetEngagement(house),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression, "ingest": ingest}, figures),
     ]

@@ -36,6 +36,27 @@ class OutcomesRecorded(Event):
     outcomes: tuple[Outcome, ...] = Field(max_length=CHUNK)
 
 
+class Engagement(BaseModel):
+    """One contact opened a mailing, or followed a link of it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    mailing_id: UUID
+    contact_id: UUID
+    at: datetime
+
+
+@declared
+class EngagementRecorded(Event):
+    """People of one account opened mailings or followed their links: people, not machines, and opens only where the
+    person agreed to have them recorded."""
+
+    topic: ClassVar[Topic] = DELIVERIES
+    type: Literal["engagement.recorded"] = "engagement.recorded"
+    kind: Literal["opened", "clicked"]
+    items: tuple[Engagement, ...] = Field(max_length=CHUNK)
+
+
 @declared
 class SuppressionEnforced(Event):
     """From `enforced_at` on no send to this "no" begins; `in_flight` had begun and may still arrive."""

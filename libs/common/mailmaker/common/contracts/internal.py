@@ -74,6 +74,18 @@ class CustomField(Wire):
     values: tuple[str, ...] = ()
 
 
+class SegmentRow(Wire):
+    """contacts' word on one segment. `broken`: its rule names what the list has no more."""
+
+    account_id: UUID
+    list_id: UUID
+    segment_id: UUID
+    name: str
+    version: int
+    retired: bool = False
+    broken: bool = False
+
+
 class ContactRow(Wire):
     """Whose contact an id is, by keys (hex): what a token door asks."""
 

@@ -47,7 +47,7 @@ DELIVERIES = Topic(
     "dispatch",
     "account, address key",
     timedelta(days=7),
-    "Outcomes recorded (chunks); suppression enforced.",
+    "Outcomes recorded, opens and clicks (chunks); suppression enforced.",
 )
 SUPPRESSIONS = Topic(
     "suppressions.v1",

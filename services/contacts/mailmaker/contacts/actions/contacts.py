@@ -33,7 +33,7 @@ from mailmaker.contacts.domain.lists import ContactList, key_text
 from mailmaker.contacts.domain.protection import protected, subjects
 from mailmaker.contacts.domain.values import read
 from mailmaker.contacts.errors import KeyTaken, NoSuchThing, Stale, wrong_fields
-from mailmaker.contacts.storage import contacts, history, lists, nos
+from mailmaker.contacts.storage import contacts, engagement, history, lists, nos
 
 TRIES = 4
 T = TypeVar("T")
@@ -139,6 +139,7 @@ async def erase(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) ->
         await nos.bury(tx, call.account_id, now, address_keys)
         await contacts.delete(tx, call.account_id, [contact_id])
         await history.forget(tx, call.account_id, [contact_id])
+        await engagement.forget(tx, call.account_id, [contact_id])
         tell_erased(tx, of, before, now)
         tx.subject(contact_id)
 

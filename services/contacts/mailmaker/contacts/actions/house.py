@@ -10,6 +10,9 @@ from mailmaker.common.ops.clock import Clock
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.web.internal import InternalClient
 
+MOST_COUNTS = 3
+"""Segments evaluated for clients at once by one process: each takes a connection, and more of PostgreSQL than others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contacts:
@@ -24,3 +27,5 @@ class Contacts:
     """Set when an import may be due, so that its worker does not wait for its next look."""
     feed_waits: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when suppression says that there is a new "no"."""
+    counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COUNTS))
+    """Held while a segment's rule is being evaluated for a client."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
 from mailmaker.common.contracts.internal import ContactRow, CustomField, ListRow
-from mailmaker.common.mail.address import Channel, InvalidAddress, canonical_address, canonical_mobile
+from mailmaker.common.mail.address import InvalidAddress, canonical_address, canonical_mobile
 from mailmaker.common.storage.ids import NOBODY
 from mailmaker.common.storage.keyset import Page, decode_cursor, encode_cursor
 from mailmaker.common.web.call import Call
@@ -21,13 +20,15 @@ from mailmaker.contacts.actions.contact_shapes import (
     PlanView,
     UndoneView,
 )
+from mailmaker.contacts.actions.count_segment import see_members
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.lists import see_list
 from mailmaker.contacts.actions.tell import hexed
 from mailmaker.contacts.domain.plans import Counts
 from mailmaker.contacts.domain.protection import keys_for
+from mailmaker.contacts.domain.segments import searched
 from mailmaker.contacts.errors import NoSuchThing, wrong_fields
-from mailmaker.contacts.storage import audience, contacts, history, lists, plans
+from mailmaker.contacts.storage import contacts, history, lists, plans
 
 
 async def see_contacts(
@@ -39,6 +40,7 @@ async def see_contacts(
     mobile: str | None,
     fkey: str | None,
     q: str | None,
+    segment: UUID | None,
     limit: int,
     cursor: str | None,
 ) -> Page[ContactView]:
@@ -49,6 +51,9 @@ async def see_contacts(
         mobile = canonical_mobile(mobile, it.default_country) if mobile else None
     except InvalidAddress as wrong:
         raise wrong_fields([("/email" if email else "/mobile", wrong.code, wrong.detail)]) from wrong
+    if segment is not None:
+        also = searched(email, mobile, fkey, q)
+        return await see_members(house, call, list_id, segment, also, limit, cursor)
     keys = keys_for(house.pepper, call.account_id, list_id, email, mobile, fkey)
     after = str(decode_cursor(cursor)[0]) if cursor else ""
     async with house.db.account(call.account_id) as tx:
@@ -186,12 +191,3 @@ async def contact_row(house: Contacts, contact_id: UUID) -> ContactRow | None:
         mobile_key=hexed(c.keys.mobile),
         fkey=None if fkey is None else str(fkey),
     )
-
-
-async def stream_audience(
-    house: Contacts, account_id: UUID, channel: Channel, list_ids: Sequence[UUID], fields: Sequence[str]
-) -> AsyncIterator[bytes]:
-    """The contacts of some lists that have an address on the channel, in one snapshot, as CSV."""
-    async with house.db.account(account_id) as tx:
-        async for chunk in audience.stream(tx, account_id, channel, list_ids, fields):
-            yield chunk

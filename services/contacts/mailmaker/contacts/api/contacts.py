@@ -23,7 +23,7 @@ from mailmaker.contacts.api.doors import House, Limit, Version, etag
 router = APIRouter(tags=["contacts"])
 Read = Annotated[Call, may("contacts:read")]
 Write = Annotated[Call, may("contacts:write")]
-Text = Annotated[str | None, Query(max_length=320)]
+Text = Annotated[str | None, Query(max_length=320, pattern=r"^[^\x00]*$")]
 
 
 @router.put("/v1/lists/{list_id}/contacts")
@@ -54,13 +54,24 @@ async def search(
     mobile: Text = None,
     fkey: Text = None,
     q: Text = None,
+    segment: UUID | None = None,
     limit: Limit = 100,
     cursor: str | None = None,
 ) -> Page[ContactView]:
-    """Contacts in the order of the list's key. `q` looks anywhere in addresses, names and the client's key."""
+    """Contacts in the order of the list's key. `q` looks anywhere in addresses, names and the client's key.
+    `segment`: only whom it means now."""
     check_list(call, list_id)
     return await see_contacts.see_contacts(
-        house, call, list_id, email=email, mobile=mobile, fkey=fkey, q=q, limit=limit, cursor=cursor
+        house,
+        call,
+        list_id,
+        email=email,
+        mobile=mobile,
+        fkey=fkey,
+        q=q,
+        segment=segment,
+        limit=limit,
+        cursor=cursor,
     )
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
-from mailmaker.common.contracts.internal import AccountRow, ContactRow, KeyRow, KeysPage, ListRow
+from mailmaker.common.contracts.internal import AccountRow, ContactRow, KeyRow, KeysPage, ListRow, SegmentRow
 from mailmaker.common.web.auth import internal_only
-from mailmaker.contacts.actions import see_contacts
+from mailmaker.contacts.actions import see_contacts, segments, stream_audience
 from mailmaker.contacts.actions.hear_imports import approve
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.undo_import import ask_undo
@@ -54,6 +54,15 @@ async def a_list(house: House, list_id: UUID) -> ListRow:
     return found
 
 
+@router.get("/internal/segments/{segment_id}")
+async def segment(house: House, segment_id: UUID) -> SegmentRow:
+    """One segment as it is now, retired ones too."""
+    found = await segments.segment_row(house, segment_id)
+    if found is None:
+        raise NoSuchThing("no such segment")
+    return found
+
+
 @router.get("/internal/contacts/{contact_id}")
 async def contact(house: House, contact_id: UUID) -> ContactRow:
     """Whose contact an id is, by keys: what a token's door asks."""
@@ -71,11 +80,15 @@ async def audience(
     lists: Annotated[list[UUID], Query(alias="list")],
     mailing: UUID | None = None,
     fields: str = "",
+    segment: UUID | None = None,
+    segment_version: int | None = None,
 ) -> StreamingResponse:
     """The contacts of lists that have an address on the channel, in one snapshot, as CSV in COPY's dialect:
-    list_position, list_id, contact_id, fkey, address, address_key, consent, merge. A broken stream is worth nothing."""
+    list_position, list_id, contact_id, fkey, address, address_key, consent, merge. A broken stream is worth nothing.
+    With a segment, those whom the rule means that it had at that version."""
     names = [name for name in fields.split(",") if name]
-    chunks = see_contacts.stream_audience(house, account, channel, lists, names)
+    rule = await stream_audience.narrowed(house, account, lists, segment, segment_version)
+    chunks = stream_audience.stream_audience(house, account, channel, lists, names, rule)
     return StreamingResponse(chunks, media_type="text/csv; charset=utf-8")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mailmaker.common.bus.consumer import Hears
+from mailmaker.common.contracts.deliveries import EngagementRecorded, OutcomesRecorded
 from mailmaker.common.contracts.imports import ImportCancelled, ImportStaged
 from mailmaker.common.contracts.suppressions import AddressReleased, AddressSuppressed
 from mailmaker.common.storage.engine import Heard
+from mailmaker.contacts.actions.hear_deliveries import hear_engagement, hear_outcomes
 from mailmaker.contacts.actions.hear_imports import hear_cancelled, hear_staged
 from mailmaker.contacts.actions.house import Contacts
 
@@ -21,12 +23,20 @@ def hears(house: Contacts) -> Hears:
     async def on_cancelled(event: ImportCancelled, heard: Heard) -> None:
         await hear_cancelled(house, event, heard)
 
+    async def on_outcomes(event: OutcomesRecorded, heard: Heard) -> None:
+        await hear_outcomes(house, event, heard)
+
+    async def on_engagement(event: EngagementRecorded, heard: Heard) -> None:
+        await hear_engagement(house, event, heard)
+
     async def on_no(_: AddressSuppressed | AddressReleased, __: Heard) -> None:
         house.feed_waits.set()
 
     return {
         ImportStaged: on_staged,
         ImportCancelled: on_cancelled,
+        OutcomesRecorded: on_outcomes,
+        EngagementRecorded: on_engagement,
         AddressSuppressed: on_no,
         AddressReleased: on_no,
     }

@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from mailmaker.common.storage.bulk import copy_out
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.lists import FIELD_NAME, STANDARD_FIELDS
+from mailmaker.contacts.domain.segments import Day, Rule
+from mailmaker.contacts.storage.segment_sql import Compiled, compiled
 
 _CHANNELS = {"email": ("email", "email_key", "email_consent"), "sms": ("mobile", "mobile_key", "sms_consent")}
+
+# A rule may join a row for each contact with what else is known of it.
+ROOM = "SET LOCAL work_mem = '64MB'"
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """One list, and whom of it a segment's rule means on a day."""
+
+    list_id: UUID
+    rule: Rule
+    day: Day
 
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def query(account_id: UUID, channel: str, lists: Sequence[UUID], fields: Sequence[str]) -> str:
-    """One statement, so one snapshot. COPY takes no parameters: every value here is a UUID or a checked name."""
+NARROWED = "AND c.account_id = $1::uuid AND c.list_id = $2::uuid AND {where}"
+
+
+def query(
+    account_id: UUID, channel: str, lists: Sequence[UUID], fields: Sequence[str], found: Compiled | None
+) -> str:
+    """One statement, so one snapshot. What stands in its text are UUIDs and checked names; a rule's values are bound (COPY
+    takes no parameters: the driver has PostgreSQL quote them)."""
     address, key, consent = _CHANNELS[channel]
     merge = ["'fkey', c.fkey"] if "fkey" in fields else []
     merge += [f"{_literal(name)}, c.{name}" for name in fields if name in STANDARD_FIELDS and name != "fkey"]
@@ -28,16 +49,28 @@ def query(account_id: UUID, channel: str, lists: Sequence[UUID], fields: Sequenc
     ]
     values = f"json_strip_nulls(json_build_object({', '.join(merge)}))" if merge else "'{}'"
     positions = ", ".join(f"({place}, '{list_id}'::uuid)" for place, list_id in enumerate(lists))
+    joins, where = ("", "") if found is None else (found.joins, NARROWED.format(where=found.where))
     return f"""
 SELECT l.place, c.list_id, c.id, c.fkey, c.{address}, c.{key}, c.{consent}, {values}
   FROM (VALUES {positions}) AS l (place, list_id)
-  JOIN contacts c ON c.account_id = '{account_id}'::uuid AND c.list_id = l.list_id
- WHERE c.{address} IS NOT NULL
+  JOIN contacts c ON c.account_id = '{account_id}'::uuid AND c.list_id = l.list_id {joins}
+ WHERE c.{address} IS NOT NULL {where}
 """
 
 
-def stream(
-    tx: Transaction, account_id: UUID, channel: str, lists: Sequence[UUID], fields: Sequence[str]
+async def stream(
+    tx: Transaction,
+    account_id: UUID,
+    channel: str,
+    lists: Sequence[UUID],
+    fields: Sequence[str],
+    rule: Narrowed | None = None,
 ) -> AsyncIterator[bytes]:
     """`list_position,list_id,contact_id,fkey,address,address_key,consent,merge` a line."""
-    return copy_out(tx.driver, query(account_id, channel, lists, fields))
+    found = None if rule is None else compiled(rule.rule, rule.day, 3)
+    values: tuple[object, ...] = ()
+    if rule is not None and found is not None:
+        values = (account_id, rule.list_id, *found.values)
+        await tx.driver.execute(ROOM)
+    async for chunk in copy_out(tx.driver, query(account_id, channel, lists, fields, found), *values):
+        yield chunk

@@ -121,7 +121,13 @@ class Expander:
 
 
 def _question(mailing: Mailing) -> dict[str, str | int | float | list[str]]:
+    segment: dict[str, str | int | float | list[str]] = {}
+    if mailing.segment_id is not None:
+        segment["segment"] = str(mailing.segment_id)
+    if mailing.segment_version is not None:
+        segment["segment_version"] = mailing.segment_version
     return {
+        **segment,
         "account": str(mailing.account_id),
         "mailing": str(mailing.id),
         "channel": mailing.channel,

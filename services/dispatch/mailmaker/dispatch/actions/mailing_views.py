@@ -66,6 +66,10 @@ class MailingView(BaseModel):
     template: UUID
     sender: UUID
     lists: list[UUID]
+    segment: UUID | None = None
+    segment_version: int | None = None
+    segment_rule: Literal["frozen_at_start"] | None = None
+    """A start freezes the rule at its version; whom it means is asked once, when the mailing is due (`expanded_at`)."""
     rate: int | None
     schedule: datetime | None
     valid_until: datetime | None
@@ -142,6 +146,9 @@ def mailing_view(m: Mailing, counts: Counts) -> MailingView:
         template=m.template_id,
         sender=m.sender_id,
         lists=list(m.list_ids),
+        segment=m.segment_id,
+        segment_version=m.segment_version,
+        segment_rule=None if m.segment_id is None else "frozen_at_start",
         rate=m.rate,
         schedule=m.schedule,
         valid_until=m.valid_until,

@@ -12,6 +12,7 @@ from mailmaker.common.web.call import Call
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.problem import Fault
 from mailmaker.dispatch.actions.known_lists import ask_lists
+from mailmaker.dispatch.actions.known_segments import ask_segment
 from mailmaker.dispatch.actions.mailing_views import BlockerView, MailingView, PreflightView, mailing_view
 from mailmaker.dispatch.domain.counts import Counts, counts_of
 from mailmaker.dispatch.domain.mailing import Mailing, MailingState, Verb, state_after
@@ -27,7 +28,7 @@ async def start_mailing(
     db: Database, contacts: InternalClient, call: Call, mailing_id: UUID, now: datetime
 ) -> MailingView:
     """Starts a draft: at once, or at its schedule. Raises NotReady with what the preflight found."""
-    await _refresh_lists(db, contacts, call.account_id, mailing_id)
+    frozen, wrong = await _refresh(db, contacts, call.account_id, mailing_id)
     async with db.write(call, "mailing.started") as tx:
         if (first := tx.replayed(MailingView)) is not None:
             return first
@@ -35,7 +36,7 @@ async def start_mailing(
         scheduled = mailing.schedule is not None and mailing.schedule > now
         target = allowed(mailing, "start", scheduled=scheduled)
         if target != mailing.state:
-            found = await _blockers(tx, mailing, now)
+            found = await _blockers(tx, mailing, now, wrong)
             if found:
                 raise NotReady(
                     "the mailing cannot start",
@@ -43,7 +44,12 @@ async def start_mailing(
                 )
             due = mailing.schedule if scheduled and mailing.schedule is not None else now
             mailing = await mailings.move(
-                tx, mailing, target, now, valid_until=mailing.valid_until or due + VALID_FOR
+                tx,
+                mailing,
+                target,
+                now,
+                valid_until=mailing.valid_until or due + VALID_FOR,
+                segment_version=frozen,
             )
             await expansions.request(tx, call.account_id, mailing.id, due)
             await tell(tx, mailing, now)
@@ -54,12 +60,12 @@ async def preflight(
     db: Database, contacts: InternalClient, account_id: UUID, mailing_id: UUID, now: datetime
 ) -> PreflightView:
     """What a start would find, without starting."""
-    await _refresh_lists(db, contacts, account_id, mailing_id)
+    _, wrong = await _refresh(db, contacts, account_id, mailing_id)
     async with db.account(account_id) as tx:
         mailing = await mailings.one(tx, account_id, mailing_id)
         if mailing is None:
             raise UnknownMailing("there is no such mailing")
-        found = await _blockers(tx, mailing, now)
+        found = await _blockers(tx, mailing, now, wrong)
     return PreflightView(
         ok=not found, blockers=[BlockerView(pointer=b.pointer, code=b.code, detail=b.detail) for b in found]
     )
@@ -125,16 +131,23 @@ async def count(tx: Transaction, mailing: Mailing) -> Counts:
     return counts_of(await messages.counts(tx, mailing.account_id, mailing.id))
 
 
-async def _refresh_lists(db: Database, contacts: InternalClient, account_id: UUID, mailing_id: UUID) -> None:
+async def _refresh(
+    db: Database, contacts: InternalClient, account_id: UUID, mailing_id: UUID
+) -> tuple[int | None, Blocker | None]:
+    """Asks contacts anew about a draft's lists and segment. Returns the rule's version, and what is wrong with it."""
     async with db.account(account_id) as tx:
         mailing = await mailings.one(tx, account_id, mailing_id)
     if mailing is None:
         raise UnknownMailing("there is no such mailing")
-    if mailing.state == "draft":
-        await ask_lists(db, contacts, account_id, mailing.list_ids, fresh=True)
+    if mailing.state != "draft":
+        return None, None
+    await ask_lists(db, contacts, account_id, mailing.list_ids, fresh=True)
+    return await ask_segment(contacts, account_id, mailing.segment_id, mailing.list_ids)
 
 
-async def _blockers(tx: Transaction, mailing: Mailing, now: datetime) -> tuple[Blocker, ...]:
+async def _blockers(
+    tx: Transaction, mailing: Mailing, now: datetime, segment: Blocker | None
+) -> tuple[Blocker, ...]:
     sender = await domains.one_sender(tx, mailing.account_id, mailing.sender_id)
     known = await lists.some(tx, mailing.account_id, mailing.list_ids)
-    return blockers(mailing, sender, known, now)
+    return blockers(mailing, sender, known, now, segment)

@@ -15,6 +15,7 @@ from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.problem import Fault, Invalid
 from mailmaker.dispatch.actions.add_template import refuse_without_unsubscribe, uses_of
 from mailmaker.dispatch.actions.known_lists import ask_lists
+from mailmaker.dispatch.actions.known_segments import ask_segment
 from mailmaker.dispatch.actions.mailing_views import MailingView, mailing_view
 from mailmaker.dispatch.domain.counts import Counts
 from mailmaker.dispatch.domain.mailing import MailClass, Mailing
@@ -36,6 +37,7 @@ class MailingWish:
     schedule: datetime | None
     rate: int | None
     valid_until: datetime | None
+    segment: UUID | None = None
 
 
 async def open_mailing(
@@ -47,6 +49,9 @@ async def open_mailing(
             "SMS mailings are not available yet", faults=[Fault("/channel", "not_available", "use email")]
         )
     await _check_lists(db, contacts, call, wish.lists)
+    _, wrong = await ask_segment(contacts, call.account_id, wish.segment, wish.lists)
+    if wrong is not None:
+        raise Invalid("the segment is not usable", faults=[Fault(wrong.pointer, wrong.code, wrong.detail)])
     async with db.write(call, "mailing.made") as tx:
         if (first := tx.replayed(MailingView)) is not None:
             return first
@@ -80,6 +85,7 @@ async def open_mailing(
             expanded_at=None,
             ended_at=None,
             version=1,
+            segment_id=wish.segment,
         )
         tx.subject(mailing.id)
         await mailings.add(tx, mailing)

@@ -70,6 +70,7 @@ class MailingIn(_In):
     template: UUID
     sender: UUID
     lists: list[UUID] = Field(min_length=1, max_length=LISTS)
+    segment: UUID | None = Field(None, description="Only whom this segment means; `lists` is its list alone.")
     mail_class: MailClass = Field("marketing", alias="class")
     schedule: AwareDatetime | None = None
     rate: int | None = Field(None, ge=1, le=1_000_000, description="Messages a minute at most.")
@@ -83,6 +84,7 @@ class MailingIn(_In):
             template=self.template,
             sender=self.sender,
             lists=tuple(self.lists),
+            segment=self.segment,
             mail_class=self.mail_class,
             schedule=schedule,
             rate=self.rate,

@@ -63,6 +63,9 @@ class Mailing:
     expanded_at: datetime | None
     ended_at: datetime | None
     version: int
+    segment_id: UUID | None = None
+    segment_version: int | None = None
+    """The version of the segment's rule that the start froze; None before."""
 
 
 def state_after(state: MailingState, verb: Verb, *, scheduled: bool = False) -> MailingState | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -20,11 +20,39 @@ class Blocker:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A segment as contacts knows it now."""
+
+    list_id: UUID
+    retired: bool
+    broken: bool
+
+
+def segment_blocker(segment: Target | None, list_ids: Sequence[UUID]) -> Blocker | None:
+    """What keeps a mailing from using a segment."""
+    if segment is None or segment.retired:
+        return Blocker("/segment", "segment.unknown", "this account has no such segment, or not any more")
+    if list(list_ids) != [segment.list_id]:
+        return Blocker(
+            "/segment", "segment.other_list", "a segment narrows its own list: name that one alone"
+        )
+    if segment.broken:
+        return Blocker(
+            "/segment", "segment.broken", "its rule names a field that the list has lost; change it"
+        )
+    return None
+
+
 def blockers(
-    mailing: Mailing, sender: Sender | None, lists: Mapping[UUID, MailList], now: datetime
+    mailing: Mailing,
+    sender: Sender | None,
+    lists: Mapping[UUID, MailList],
+    now: datetime,
+    segment: Blocker | None = None,
 ) -> tuple[Blocker, ...]:
     """Everything that keeps a mailing from starting now. None of it is passed over."""
-    found = []
+    found = [] if segment is None else [segment]
     if sender is None:
         found.append(Blocker("/sender", "sender.unknown", "the sender is gone"))
     elif not sender.domain_verified:

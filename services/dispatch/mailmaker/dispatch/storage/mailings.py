@@ -14,7 +14,7 @@ from mailmaker.dispatch.domain.mailing import Mailing, MailingState
 _COLUMNS = (
     "account_id, account_number, id, number, name, channel, class, state, template_id, sender_id, domain_id, list_ids,"
     " subject, html, body, fields, from_name, from_email, reply_to, rate, schedule, valid_until, failure, created_at,"
-    " started_at, expanded_at, ended_at, version"
+    " started_at, expanded_at, ended_at, segment_id, segment_version, version"
 )
 # The counter's row lock is held to the commit, so an account's mailings are numbered without gaps or doubles.
 _NUMBER = """
@@ -24,7 +24,7 @@ ON CONFLICT (account_id) DO UPDATE SET last = mailing_numbers.last + 1 RETURNING
 _ADD = f"""
 INSERT INTO mailings ({_COLUMNS})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, NULL,
-        $23, NULL, NULL, NULL, 1)
+        $23, NULL, NULL, NULL, $24, NULL, 1)
 """
 _ONE = f"SELECT {_COLUMNS} FROM mailings WHERE account_id = $1 AND id = $2"
 _LOCKED = f"{_ONE} FOR UPDATE"
@@ -34,7 +34,8 @@ _MOVE = f"""
 UPDATE mailings SET state = $3, version = version + 1,
        started_at = CASE WHEN $3 IN ('running', 'scheduled') THEN coalesce(started_at, $4) ELSE started_at END,
        ended_at = CASE WHEN $3 IN ('finished', 'cancelled', 'failed') THEN $4 ELSE ended_at END,
-       failure = coalesce($5::jsonb, failure), valid_until = coalesce($6, valid_until)
+       failure = coalesce($5::jsonb, failure), valid_until = coalesce($6, valid_until),
+       segment_version = coalesce($7, segment_version)
  WHERE account_id = $1 AND id = $2 RETURNING {_COLUMNS}
 """
 _LIVE = """
@@ -79,6 +80,7 @@ async def add(tx: Transaction, m: Mailing) -> None:
         m.schedule,
         m.valid_until,
         m.created_at,
+        m.segment_id,
     )
 
 
@@ -107,10 +109,13 @@ async def move(
     *,
     failure: str | None = None,
     valid_until: datetime | None = None,
+    segment_version: int | None = None,
 ) -> Mailing:
     """Writes a mailing's new state. Its row must be locked."""
     why = None if failure is None else json.dumps({"detail": failure})
-    row = await tx.driver.fetchrow(_MOVE, mailing.account_id, mailing.id, state, at, why, valid_until)
+    row = await tx.driver.fetchrow(
+        _MOVE, mailing.account_id, mailing.id, state, at, why, valid_until, segment_version
+    )
     return _mailing(row)
 
 
@@ -149,4 +154,6 @@ def _mailing(row: Record) -> Mailing:
         expanded_at=row["expanded_at"],
         ended_at=row["ended_at"],
         version=row["version"],
+        segment_id=row["segment_id"],
+        segment_version=row["segment_version"],
     )
