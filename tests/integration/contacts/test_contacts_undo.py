@@ -120,3 +120,17 @@ async def test_an_undo_brings_back_nobody_who_was_erased_and_no_key_that_was_tak
     after = await client.contacts(list_id)
     assert sorted(after) == ["P1@example.com", "p2@example.com"]
     assert (after["P1@example.com"]["id"], after["P1@example.com"]["name"]) == (here["id"], "Again")
+
+
+async def test_of_somebody_erased_an_undo_knows_nothing(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, ROWS[:2])
+    plan = await rig.import_rows(client, list_id, [{**ROWS[0], "name": "New"}, *ROWS[2:4]])
+    held = await client.contacts(list_id)
+    for email in ("p0@example.com", "p2@example.com"):
+        erased = await client.ask("POST", f"/v1/lists/{list_id}/contacts/{held[email]['id']}:erase", {})
+        assert erased.status_code in (200, 202, 204), erased.text
+    found = await undone(rig, client, plan)
+    assert found["undone"] == {"restored": 1, "partly": 0, "kept": 0}
+    assert sorted(await client.contacts(list_id)) == ["p1@example.com"]

@@ -1,6 +1,7 @@
 """contacts.storage.undo_sql: an applied plan taken back set-based, through the same `changes` as a file (plan_sql).
 
-Restored is what still is as the import left it. `verdicts` says of each row whether all, some or nothing of it was.
+Restored is what still is as the import left it; of a row whose person was erased neither side is known.
+`verdicts` says of each row whether all, some or nothing of it was.
 A consent is never among what is restored: an import only lowers consents, and an undo raises none.
 """
 
@@ -62,13 +63,14 @@ CREATED = f"""
 WITH r AS MATERIALIZED ({_ROWS})
 INSERT INTO changes (contact_id, rekeyed)
 SELECT c.id, false FROM r JOIN contacts c ON c.account_id = $1 AND c.id = r.contact_id
- WHERE r.before IS NULL AND c.version = 1
+ WHERE r.before IS NULL AND r.after IS NOT NULL AND c.version = 1
 """
 CREATED_VERDICTS = f"""
 WITH r AS MATERIALIZED ({_ROWS})
 INSERT INTO verdicts
 SELECT r.action, r.contact_id, CASE WHEN d.contact_id IS NULL THEN 'kept' ELSE 'restored' END
-  FROM r LEFT JOIN changes d ON d.line IS NULL AND d.contact_id = r.contact_id WHERE r.before IS NULL
+  FROM r LEFT JOIN changes d ON d.line IS NULL AND d.contact_id = r.contact_id
+ WHERE r.before IS NULL AND r.after IS NOT NULL
 """
 _KEY = {
     KeyKind.EMAIL: "lower(r.before ->> 'email')",
@@ -98,7 +100,7 @@ REMOVED_VERDICTS = f"""
 WITH r AS MATERIALIZED ({_ROWS})
 INSERT INTO verdicts
 SELECT r.action, r.contact_id, CASE WHEN d.former IS NULL THEN 'kept' ELSE 'restored' END
-  FROM r LEFT JOIN changes d ON d.former = r.contact_id WHERE r.after IS NULL
+  FROM r LEFT JOIN changes d ON d.former = r.contact_id WHERE r.before IS NOT NULL AND r.after IS NULL
 """
 VERDICTS = (CHANGED_VERDICTS, CREATED_VERDICTS, REMOVED_VERDICTS)
 MARK = """
