@@ -324,3 +324,11 @@ async def test_an_undo_is_passed_on_and_only_of_what_was_applied(ingest: Ingest)
     assert (await ingest.show(seen["id"]))["state"] == "undone"
     wanted = f"/internal/accounts/{ingest.account}/imports/{seen['id']}:undo"
     assert ingest.contacts.approved == [wanted, wanted]
+
+
+async def test_who_sends_too_much_keeps_the_connection_that_tells_so(ingest: Ingest) -> None:
+    # Closing on a client that is still sending makes its kernel throw the answer away.
+    headers = {"content-type": "multipart/form-data; boundary=b", "content-length": str(3 * 1024**3)}
+    answer = await ingest.http.post("/v1/imports", content=b"--b\r\n", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "upload.too_large")
+    assert "connection" not in answer.headers

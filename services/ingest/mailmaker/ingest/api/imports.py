@@ -142,13 +142,12 @@ async def see_rejects(
 
 
 def _check_length(request: Request, house: House) -> None:
-    """An honest client's too large file is refused before its first byte."""
+    """An honest client's too large file is refused before its first byte. The connection stays: who is still sending
+    would lose the answer if we closed it."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > house.max_upload + ENVELOPE:
         fault = Fault("/file", "upload.too_large", "split the file")
-        raise UploadTooLarge(
-            f"at most {house.max_upload} bytes", faults=[fault], headers={"Connection": "close"}
-        )
+        raise UploadTooLarge(f"at most {house.max_upload} bytes", faults=[fault])
 
 
 async def _form(request: Request, arrival: Arrival) -> tuple[bytes, str]:
