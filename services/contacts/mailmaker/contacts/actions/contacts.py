@@ -110,13 +110,13 @@ async def change(
             faults.append((f"/{of.key}", "key.missing", "the list's key cannot be cleared"))
         if faults or key is None:
             raise wrong_fields(faults)
-        spoken = [(made.id, channel) for channel in said_no(before, made)]
+        said = said_no(before, made)
         if made.keys != before.keys:
             made = protected(made, await standing(tx, [made]))
         made = replace(made, key_text=key)
         if made != before:
             made = replace(made, changed_at=now, version=before.version + 1)
-        await save(tx, call, of, [(before, made)], spoken, now)
+        await save(tx, call, of, [(before, made)], [(made, channel) for channel in said], now)
         tx.subject(contact_id)
         return ContactView.of(made)
 

@@ -172,18 +172,26 @@ async def list_row(house: Contacts, list_id: UUID) -> ListRow | None:
 
 
 async def contact_row(house: Contacts, contact_id: UUID) -> ContactRow | None:
-    """A contact of any account by its id, for another house: keys, no addresses."""
+    """Whose contact an id is, or was before it left its list, for another house: keys, no addresses.
+
+    A person says "no" by the link of an old mail also when a file has removed them meanwhile; the next file may bring
+    them back, as another contact with the same address."""
     async with house.db.platform() as tx:
         c = await contacts.anywhere(tx, contact_id)
-    if c is None:
+        gone = await history.departed(tx, contact_id) if c is None else None
+    if c is not None:
+        keys, of, fkey = c.keys, (c.account_id, c.list_id), c.values.get("fkey")
+    elif gone is not None:
+        of, fkey = (gone.account_id, gone.list_id), gone.fkey
+        keys = keys_for(house.pepper, *of, gone.email, gone.mobile, gone.fkey)
+    else:
         return None
-    fkey = c.values.get("fkey")
     return ContactRow(
-        account_id=c.account_id,
-        list_id=c.list_id,
-        contact_id=c.id,
-        email_key=hexed(c.keys.email),
-        mobile_key=hexed(c.keys.mobile),
+        account_id=of[0],
+        list_id=of[1],
+        contact_id=contact_id,
+        email_key=hexed(keys.email),
+        mobile_key=hexed(keys.mobile),
         fkey=None if fkey is None else str(fkey),
     )
 

@@ -80,7 +80,8 @@ async def write_contacts(
                 held.pop(draft.key, None)
             else:
                 held[draft.key] = draft.now
-    spoken = [(d.now.id, channel) for d in drafts if d.now for channel in said_no(d.before, d.now)]
+    # Also of a contact that a later item removes: the "no" outlives it.
+    spoken = [(d.now, channel) for d in drafts if d.now for channel in said_no(d.before, d.now)]
     await _protect(tx, of, drafts)
     last = {d.key: d.now for d in drafts if d.key is not None and not d.faults}
     await save(tx, call, of, [(at_first.get(key), c) for key, c in last.items()], spoken, now)
@@ -152,12 +153,12 @@ async def save(
     call: Call,
     of: ContactList,
     pairs: Sequence[tuple[Contact | None, Contact | None]],
-    spoken: Sequence[tuple[UUID, Channel]],
+    spoken: Sequence[tuple[Contact, Channel]],
     now: datetime,
 ) -> None:
     """Writes contacts that differ from before, their history and their events. `spoken`: the channels on which this
     write itself says "no"; suppression hears of them."""
-    moved = [(b, c) for b, c in pairs if b != c]
+    moved = [one for pair in pairs for one in _apart(*pair) if one[0] != one[1]]
     created = [c for b, c in moved if b is None and c is not None]
     updated = [c for b, c in moved if b is not None and c is not None]
     gone = [b for b, c in moved if b is not None and c is None]
@@ -172,9 +173,12 @@ async def save(
             lines.append(history.Line(whose.id, what, *difference(before, contact)))
     await history.write(tx, of.account_id, of.id, now, f"key:{call.key_id}", lines)
     tell_changes(tx, of, [c for _, c in moved if c is not None], now)
-    tell_nos(
-        tx,
-        [(c, channel) for _, c in moved if c is not None for whose, channel in spoken if whose == c.id],
-        now,
-    )
+    tell_nos(tx, spoken, now)
     tell_removed(tx, of, [b.id for b in gone], now)
+
+
+def _apart(before: Contact | None, now: Contact | None) -> list[tuple[Contact | None, Contact | None]]:
+    """A contact that was removed and written again under its key is another one: the first goes, the second comes."""
+    if before is None or now is None or before.id == now.id:
+        return [(before, now)]
+    return [(before, None), (None, now)]

@@ -25,6 +25,18 @@ SELECT p.applied_at, r.action, 'import:' || r.import_id, coalesce(r.before, '{}'
  WHERE r.account_id = $1 AND p.list_id = $2 AND r.contact_id = $3 AND r.applied
  ORDER BY at LIMIT 1000
 """
+# As it was when it left: what a link in an old mail may still be about. One look-up an account, in a platform transaction.
+DEPARTED = """
+SELECT a.account_id, gone.list_id, gone.email, gone.mobile, gone.fkey FROM accounts a CROSS JOIN LATERAL (
+       SELECT h.list_id, h.at, h.before ->> 'email' AS email, h.before ->> 'mobile' AS mobile, h.before ->> 'fkey' AS fkey
+         FROM contact_history h WHERE h.account_id = a.account_id AND h.contact_id = $1 AND h.what = 'removed'
+       UNION ALL
+       SELECT p.list_id, p.applied_at, r.before ->> 'email', r.before ->> 'mobile', r.before ->> 'fkey'
+         FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
+        WHERE r.account_id = a.account_id AND r.contact_id = $1 AND r.action = 'removed' AND r.applied
+          AND r.before IS NOT NULL
+        ORDER BY at DESC LIMIT 1) gone LIMIT 1
+"""
 FORGET = (
     "DELETE FROM contact_history WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
     "UPDATE plan_rows SET before = NULL, after = NULL WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
@@ -76,6 +88,23 @@ async def of_contact(tx: Transaction, account_id: UUID, list_id: UUID, contact_i
         Entry(row["at"], row["what"], row["by"], json.loads(row["before"]), json.loads(row["after"]))
         for row in await tx.driver.fetch(OF_CONTACT, account_id, list_id, contact_id)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """Whose contact an id was, and where it could be written to."""
+
+    account_id: UUID
+    list_id: UUID
+    email: str | None
+    mobile: str | None
+    fkey: str | None
+
+
+async def departed(tx: Transaction, contact_id: UUID) -> Departed | None:
+    """A contact of any account that has left its list, but not an erased one: of that nothing is known."""
+    row = await tx.driver.fetchrow(DEPARTED, contact_id)
+    return None if row is None else Departed(**dict(row))
 
 
 async def forget(tx: Transaction, account_id: UUID, ids: Sequence[UUID]) -> None:
