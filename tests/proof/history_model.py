@@ -7,7 +7,7 @@ since) is left open: then both answers are right. Whom no "no" ever touched must
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -186,7 +186,7 @@ class Model:
     def expect(self, where: str, rows: Sequence[Fields], *, full: bool, keep: bool) -> Expected:
         """The counts of an import before it runs: each row once, the last of a key, by what may be known."""
         least = dict.fromkeys(("created", "updated", "unchanged", "protected", "removed", "duplicate"), 0)
-        open_ = {name: 0 for name in least}
+        open_ = dict.fromkeys(least, 0)
         last = self._last(where, rows)
         held = self.of(where)
         least["duplicate"] = len(rows) - len(last)

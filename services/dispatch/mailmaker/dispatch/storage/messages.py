@@ -15,10 +15,15 @@ _COLUMNS = (
     " ended_at, reply_code, reply_text, source"
 )
 _ONE = f"SELECT {_COLUMNS} FROM messages WHERE account_id = $1 AND contact_id = $2 AND mailing_id = $3"
+# State by state, each in the order of its index: with all states in one condition PostgreSQL sorts the whole mailing for
+# every page.
 _OF_MAILING = f"""
-SELECT {_COLUMNS} FROM messages
- WHERE account_id = $1 AND mailing_id = $2 AND state = ANY($3) AND (state, id) > ($4, $5)
- ORDER BY state, id LIMIT $6
+SELECT {_COLUMNS} FROM unnest($3::text[]) AS s(wanted) CROSS JOIN LATERAL (
+       SELECT {_COLUMNS} FROM messages
+        WHERE account_id = $1 AND mailing_id = $2 AND state = s.wanted
+          AND id > CASE WHEN s.wanted = $4 THEN $5::uuid ELSE '00000000-0000-0000-0000-000000000000' END
+        ORDER BY id LIMIT $6) AS page
+ WHERE s.wanted >= $4 ORDER BY state, id LIMIT $6
 """
 _OF_CONTACT = f"""
 SELECT {_COLUMNS} FROM messages WHERE account_id = $1 AND contact_id = $2 AND mailing_id > $3
