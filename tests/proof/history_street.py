@@ -7,6 +7,7 @@ says so: late, twice, or between two writes. Only ingest is spoken for by the te
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
@@ -39,6 +40,7 @@ from mailmaker.suppression.actions.complete import Complete
 from mailmaker.suppression.settings import Settings as SuppressionSettings
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
+from starlette.types import ASGIApp, Message
 
 TOKEN_KEYS = "1:" + base64.urlsafe_b64encode(b"t" * 32).decode()
 TOKENS = TokenKeys.from_setting(TOKEN_KEYS)
@@ -61,20 +63,53 @@ STATE = {
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """The way from one house to another. It may be cut, and it remembers what went over it, to say it again."""
+    """The way to a house, without a socket. It may be cut, and it remembers what was said over it, to say it again."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = httpx.ASGITransport(app)
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
         self.cut = False
         self.said: list[tuple[str, bytes]] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.cut:
             raise httpx.ConnectError("cut by the test", request=request)
-        answer = await self._app.handle_async_request(request)
+        body = await request.aread()
+        over, asked, told = asyncio.Event(), [body], list[Message]()
+
+        async def receive() -> Message:
+            if asked:
+                return {"type": "http.request", "body": asked.pop(), "more_body": False}
+            await over.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            told.append(message)
+
+        try:
+            await self._app(_scope(request), receive, send)
+        finally:
+            over.set()
         if request.method == "POST":
-            self.said.append((request.url.path, await request.aread()))
-        return answer
+            self.said.append((request.url.path, body))
+        content = b"".join(message.get("body", b"") for message in told[1:])
+        return httpx.Response(told[0]["status"], headers=told[0]["headers"], content=content, request=request)
+
+
+def _scope(request: httpx.Request) -> dict[str, object]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "http",
+        "path": request.url.path,
+        "raw_path": request.url.raw_path.partition(b"?")[0],
+        "query_string": request.url.query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "server": (request.url.host, 80),
+        "client": ("127.0.0.1", 1),
+    }
 
 
 @dataclass
@@ -240,9 +275,7 @@ def _overheard(house: Contacts, street: Street) -> None:
 
 
 def _client(running: Running, house: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(running.app), base_url=f"http://{house}", timeout=30
-    )
+    return httpx.AsyncClient(transport=Wire(running.app), base_url=f"http://{house}", timeout=30)
 
 
 def _worker(running: Running, kind: type[Any]) -> Any:
