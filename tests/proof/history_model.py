@@ -119,9 +119,15 @@ class Model:
         said = [*self.nos, *self.handed]
         return (
             self.must_be_out(c, channel)
-            or any(_touches(no, c, channel) for no in said)
+            or any(_touches(no, c, channel) or self._may_name(no, c, channel) for no in said)
             or any(_reminds(stone, c) for stone in self.tombstones)
         )
+
+    def _may_name(self, no: No, c: Contact, channel: Channel) -> bool:
+        """A "no" of a contact whose address was not known may be completed with one that the contact has got since."""
+        if no.channel != channel or no.person is None or no.address is not None or no.where != c.where:
+            return False
+        return bool(self.contacts[no.person].past & c.past)
 
     # -- what clients do
 

@@ -57,7 +57,16 @@ STATE = {
         "outbox",
         "handovers",
     ),
-    "suppression": ("ledger", "subjects", "releases", "feed", "standing", "account_heads", "outbox"),
+    "suppression": (
+        "ledger",
+        "repeats",
+        "subjects",
+        "releases",
+        "feed",
+        "standing",
+        "account_heads",
+        "outbox",
+    ),
 }
 """Tables of an account that a replayed event must leave as they are: what is known, and what is told of it."""
 
@@ -183,8 +192,9 @@ class Street:
         )
 
     async def state(self, client: desk.Client) -> dict[str, str]:
-        """A digest of every table of the account, in both houses."""
-        found = {}
+        """A digest of every table of the account, in both houses, and how far contacts has followed the feed."""
+        position = "SELECT number::text FROM contacts.feed_position"
+        found = {"contacts.feed_position": str(await self.admin.fetchval(position))}
         for house, tables in STATE.items():
             for table in tables:
                 found[f"{house}.{table}"] = await self.admin.fetchval(

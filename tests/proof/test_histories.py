@@ -124,7 +124,7 @@ class Histories(RuleBasedStateMachine):
         last = {folded(kind, row[kind]): row for row in file}
         staged = [{name: value or "" for name, value in row.items()} for row in last.values()]
         fields = list(file[0])
-        import_id, many = rig.stage(staged, fields, key=kind)
+        import_id, many = rig.stage(staged, fields, key=kind, seed="keep" if keep else "erase")
         more = {
             "mode": "full" if full else "incremental",
             "empty_cells": "keep" if keep else "erase",
