@@ -62,11 +62,11 @@ types: setup ## Check types, strictly
 bench: setup ## Print our ratios, measured in one run (ARGS="reimport --rows 100000")
 	$(BIN)/python -m bench $(ARGS)
 
-proof: setup ## Try to break the promises for long, at random; the seed is printed
-	PROOF_ROUNDS=20 $(BIN)/pytest tests/proof $(ARGS)
+proof: setup ## Try to break the promises at random, at full size: hours; the seed is printed
+	PROOF_ROUNDS=20 PROOF_HISTORIES=10000 PROOF_MINUTES=60 $(BIN)/pytest tests/proof -rP $(ARGS)
 
 proof-ci: setup ## The same, for minutes
-	$(BIN)/pytest tests/proof $(ARGS)
+	$(BIN)/pytest tests/proof -rP $(ARGS)
 
 pins: setup ## Resolve requirements/dev.txt again (ARGS=--upgrade for the newest)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,396 @@
+"""proof: opt_out_survives_import_deletion_and_erasure, in random histories of one account on real PostgreSQL.
+
+A history is a run of rules; `history_model` says what every client was told, and is asked after each of them. To add a rule:
+a method of the model that says what it means to a client, a `@rule` here that does it at a door and compares. What the
+houses do by themselves must be a rule too (see `something_late_arrives`), so that it may happen late or twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+import hypothesis.strategies as st
+import pytest
+import uvloop
+from history_model import ADDRESS, CHANNELS, Channel, Contact, Fields, Model, No, folded
+from history_street import Street, street_on
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from mailmaker.contacts.actions.hear_imports import approve
+
+HISTORIES = int(os.environ.get("PROOF_HISTORIES", "500"))
+SEED = int(os.environ.get("PROOF_SEED", str(random.randrange(1 << 32))))
+STEPS = 14
+AT_ONCE = 500
+LISTS = {"mail": "email", "club": "email", "crm": "fkey"}
+Answer = TypeVar("Answer")
+
+# Few people, so that their paths cross.
+PEOPLE = 5
+where = st.sampled_from(sorted(LISTS))
+someone = st.integers(0, PEOPLE - 1)
+emails = st.builds(lambda i, loud: f"{'P' if loud else 'p'}{i}@x.test", someone, st.booleans())
+mobiles = st.builds("+39333000000{}".format, someone)
+fkeys = st.builds("k{}".format, someone)
+names = st.sampled_from(("Ada", "Bea", None))
+channels = st.sampled_from(CHANNELS)
+picks = st.integers(0, 40)
+by_email = st.fixed_dictionaries({"email": emails, "mobile": st.none() | mobiles, "name": names})
+by_fkey = st.fixed_dictionaries({"fkey": fkeys, "email": st.none() | emails, "name": names})
+
+
+def a_row(of: str) -> st.SearchStrategy[Fields]:
+    return by_fkey if LISTS[of] == "fkey" else by_email
+
+
+rows = where.flatmap(lambda of: st.tuples(st.just(of), a_row(of)))
+files = where.flatmap(lambda of: st.tuples(st.just(of), st.lists(a_row(of), min_size=1, max_size=PEOPLE + 1)))
+wishes = rows.flatmap(lambda of: st.tuples(st.just(of[0]), st.just(of[1]), st.sets(channels, max_size=1)))
+
+
+class Histories(RuleBasedStateMachine):
+    """One account with three lists, from its first day to the moment at which everything late has arrived."""
+
+    street: ClassVar[Street]
+    runner: ClassVar[asyncio.Runner]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model(LISTS)
+        self.client = self.do(self.street.fresh())
+        self.lists = {name: self.do(self.client.open_list(key)) for name, key in LISTS.items()}
+        self.ids: dict[int, UUID] = {}
+        self.unborn: set[int] = set()
+        """Contacts that one batch created and removed: no mail was ever for them."""
+        self.files: list[tuple[str, list[Fields]]] = []
+        self.heard: list[tuple[Any, ...]] = []
+
+    def do(self, what: Awaitable[Answer]) -> Answer:
+        async def now() -> Answer:
+            await self.street.look_for_keys()
+            return await what
+
+        return self.runner.run(now())
+
+    # -- files
+
+    @rule(
+        file=files,
+        full=st.booleans(),
+        keep=st.booleans(),
+        watched=st.sampled_from((True, False, False, False)),
+    )
+    def a_file_is_imported(
+        self, file: tuple[str, list[Fields]], full: bool, keep: bool, watched: bool
+    ) -> None:
+        self.files.append(file)
+        self._import(*file, full, keep, watched)
+
+    @precondition(lambda self: self.files)
+    @rule(pick=picks, full=st.booleans())
+    def an_older_file_is_imported_again(self, pick: int, full: bool) -> None:
+        self._import(*self.files[pick % len(self.files)], full, True, False)
+
+    def _import(self, of: str, file: list[Fields], full: bool, keep: bool, watched: bool) -> None:
+        expected = self.model.expect(of, file, full=full, keep=keep)
+        before = self.model.shown(of)
+        plan, seen = self.do(self._imported(of, file, full, keep, watched))
+        self.model.apply(of, file, full=full, keep=keep)
+        counts = plan["counts"]
+        assert counts == plan["applied"]
+        assert counts["rows"] == len(file)
+        assert sum(many for name, many in counts.items() if name not in ("rows", "removed")) == len(file), (
+            counts
+        )
+        for name, least in expected.least.items():
+            assert least <= counts[name] <= expected.most[name], (name, counts, expected)
+        after = self.model.shown(of)
+        assert all(one in (before, after) for one in seen), (
+            "a reader saw neither the old list nor the new one"
+        )
+        self._compare(of, caught_up=True)
+
+    async def _imported(
+        self, of: str, file: list[Fields], full: bool, keep: bool, watched: bool
+    ) -> tuple[Mapping[str, Any], list[Any]]:
+        """The file as ingest stages it: each key once, its last row. Read meanwhile, if it is `watched`."""
+        rig, kind = self.street.contacts, LISTS[of]
+        last = {folded(kind, row[kind]): row for row in file}
+        staged = [{name: value or "" for name, value in row.items()} for row in last.values()]
+        fields = list(file[0])
+        import_id, many = rig.stage(staged, fields, key=kind, seed="keep" if keep else "erase")
+        more = {
+            "mode": "full" if full else "incremental",
+            "empty_cells": "keep" if keep else "erase",
+            "rows": len(file),
+            "duplicate": len(file) - many,
+        }
+        self.heard.append((self.lists[of], import_id, many, fields, more))
+        await rig.hear(self.client, self.lists[of], import_id, many, fields, **more)
+        applying = asyncio.create_task(self._applied(import_id))
+        seen = []
+        while watched and not applying.done():
+            seen.append({key: _fields(item) for key, item in (await self._read(of)).items()})
+            await asyncio.sleep(0.005)
+        return await applying, seen
+
+    async def _applied(self, import_id: str) -> Mapping[str, Any]:
+        while True:
+            while await self.street.contacts.imports.step():
+                pass
+            plan = (await self.client.ask("GET", f"/v1/plans/{import_id}")).json()
+            if plan["state"] != "quarantined":
+                assert plan["state"] == "applied", plan
+                return dict(plan)
+            assert await approve(self.street.contacts.house, self.client.account, UUID(import_id))
+
+    # -- writes by API
+
+    @rule(wish=wishes)
+    def a_contact_is_written(self, wish: tuple[str, Fields, set[Channel]]) -> None:
+        of, row, says_no = wish
+        body = {**row, **{f"{channel}_consent": "unsubscribed" for channel in says_no}}
+        answer = self.do(self.client.ask("PUT", f"/v1/lists/{self.lists[of]}/contacts", body))
+        assert answer.status_code in (200, 201), answer.text
+        told = answer.json()
+        self._written(of, row, says_no, told["result"], told["changed"], told["contact"]["id"])
+
+    @rule(many=where.flatmap(lambda of: st.tuples(st.just(of), st.lists(st.tuples(
+        a_row(of), st.sampled_from(("upsert", "upsert", "remove")), st.sets(channels, max_size=1)
+    ), min_size=1, max_size=6))))  # fmt: skip
+    def a_batch_is_written(self, many: tuple[str, list[tuple[Fields, str, set[Channel]]]]) -> None:
+        of, items = many
+        body = [
+            {"op": op, "contact": {**row, **{f"{channel}_consent": "unsubscribed" for channel in says_no}}}
+            if op == "upsert"
+            else {"op": op, "contact": {LISTS[of]: row[LISTS[of]]}}
+            for row, op, says_no in items
+        ]
+        answer = self.do(
+            self.client.ask("POST", f"/v1/lists/{self.lists[of]}/contacts:batch", {"items": body})
+        )
+        assert answer.status_code == 200, answer.text
+        first = len(self.model.contacts)
+        for (row, op, says_no), told in zip(items, answer.json()["items"], strict=True):
+            held = self.model.of(of).get(folded(LISTS[of], row[LISTS[of]]) or "")
+            if op == "upsert":
+                self._written(of, row, says_no, told["result"], told["changed"], told["id"])
+            elif held is None:
+                assert told["result"] == "absent"
+            else:
+                assert (told["result"], told["id"]) == ("removed", str(self._id(held)))
+                self.model.remove(held)
+        self.unborn |= {c.number for c in self.model.contacts[first:] if not c.here}
+
+    def _written(
+        self, of: str, row: Fields, says_no: set[Channel], result: str, changed: list[str], contact: str
+    ) -> None:
+        known = {number: id for number, id in self.ids.items() if self.model.contacts[number].here}
+        c = self.model.write(of, row)
+        assert (result == "created") == (c.number not in known)
+        assert self.ids.setdefault(c.number, UUID(contact)) == UUID(contact)
+        for channel in says_no:
+            if result == "created" or f"{channel}_consent" in changed:
+                self.model.withdraw(c, channel)
+            c.out.add(channel)
+
+    @precondition(lambda self: any(c.here for c in self.model.contacts))
+    @rule(pick=picks, name=names, email=st.none() | emails, says_no=st.none() | channels)
+    def a_contact_is_changed(
+        self, pick: int, name: str | None, email: str | None, says_no: Channel | None
+    ) -> None:
+        """An e-mail changed in a list keyed by it moves the contact to another key; in the other it is a new address."""
+        c = self._pick(pick)
+        wish: dict[str, str | None] = {"name": name} | ({} if email is None else {"email": email})
+        body = wish | ({} if says_no is None else {f"{says_no}_consent": "unsubscribed"})
+        other = (
+            self.model.of(c.where).get(folded("email", email) or "") if LISTS[c.where] == "email" else None
+        )
+        was_in = says_no is not None and not self.model.may_be_out(c, says_no)
+        answer = self.do(self.client.ask("PATCH", self._path(c), body))
+        if other not in (None, c):
+            assert answer.status_code == 409, answer.text
+            return
+        assert answer.status_code == 200, answer.text
+        self.model.change(c, wish)
+        assert _fields(answer.json()) == c.fields
+        if says_no is not None:
+            assert answer.json()[f"{says_no}_consent"] == "unsubscribed"
+            if was_in:
+                self.model.withdraw(c, says_no)
+            c.out.add(says_no)
+
+    @precondition(lambda self: any(c.here for c in self.model.contacts))
+    @rule(pick=picks, how=st.sampled_from(("removed", "erased")))
+    def a_contact_leaves(self, pick: int, how: str) -> None:
+        c = self._pick(pick)
+        verb, path = ("DELETE", self._path(c)) if how == "removed" else ("POST", self._path(c) + ":erase")
+        assert self.do(self.client.ask(verb, path)).status_code == 204
+        if how == "removed":
+            self.model.remove(c)
+        else:
+            self.model.erase(c)
+
+    # -- "no"s
+
+    @rule(
+        who=st.one_of(
+            st.tuples(st.just("email"), emails),
+            st.tuples(st.just("mobile"), mobiles),
+            st.tuples(channels, fkeys),
+        ),
+        of=st.none() | where,
+    )
+    def a_system_says_no(self, who: tuple[str, str], of: str | None) -> None:
+        """For an address or a number, in one list or all; for the client's own key, in its list."""
+        name, value = who
+        if value.startswith("k"):
+            channel: Channel = "sms" if name == "sms" else "email"
+            self._say(channel, "crm", fkey=value)
+            self.model.say_no(No(channel, "crm", fkey=("crm", value)))
+            return
+        channel = "sms" if name == "mobile" else "email"
+        self._say(channel, of, **{name: value})
+        self.model.say_no(No(channel, of, folded(name, value)))
+
+    def _say(self, channel: Channel, of: str | None, **person: str) -> None:
+        scope = {"scope": "account"} if of is None else {"scope": "list", "list": str(self.lists[of])}
+        wish = {"channel": channel, "reason": "unsubscribe", **scope, **person}
+        answer = self.do(self.street.say_no(self.client, **wish))
+        assert answer.status_code in (200, 201), answer.text
+
+    @precondition(lambda self: self.ids.keys() - self.unborn)
+    @rule(pick=picks, contacts_away=st.booleans())
+    def a_person_uses_the_link_of_a_mail(self, pick: int, contacts_away: bool) -> None:
+        """Also one whose contact has left since: the mail is still in their inbox."""
+        mailed = sorted(self.ids.keys() - self.unborn)
+        number = mailed[pick % len(mailed)]
+        self.street.to_contacts.cut = contacts_away
+        try:
+            answer = self.do(self.street.click(self.client, self.ids[number]))
+        finally:
+            self.street.to_contacts.cut = False
+        assert answer.status_code == 200, answer.text
+        self.model.click(self.model.contacts[number], contacts_away=contacts_away)
+
+    # -- what is late, and what comes twice
+
+    @rule(what=st.sampled_from(("feed", "hand-over", "completion", "all")))
+    def something_late_arrives(self, what: str) -> None:
+        if what in ("hand-over", "all"):
+            self.do(self.street.carry())
+            self.model.carried()
+        if what in ("completion", "all"):
+            self.do(self.street.complete.round())
+            self.model.completed()
+        if what in ("feed", "all"):
+            self.do(self.street.follow())
+
+    @rule(order=st.randoms(use_true_random=False))
+    def events_come_again_in_any_order(self, order: random.Random) -> None:
+        before = self.do(self.street.state(self.client))
+        again: list[Any] = [
+            *(("page", page) for page in self.street.pages),
+            *(("post", said) for said in self.street.to_suppression.said),
+            *(("staged", staged) for staged in self.heard),
+        ]
+        chosen = [order.choice(again) for _ in range(min(6, len(again)))]
+        self.do(self._again(chosen))
+        assert self.do(self.street.state(self.client)) == before
+
+    async def _again(self, chosen: Sequence[tuple[str, Any]]) -> None:
+        rig = self.street.contacts
+        for kind, what in chosen:
+            if kind == "page":
+                await rig.follow._apply(what)
+            elif kind == "post":
+                await self.street.repost(*what)
+            else:
+                list_id, import_id, many, fields, more = what
+                await rig.hear(self.client, list_id, import_id, many, fields, **more)
+        assert not await rig.imports.step()
+
+    # -- what must hold
+
+    def teardown(self) -> None:
+        self.do(self.street.settle())
+        self.model.carried()
+        self.model.completed()
+        assert self.do(self.street.waiting(self.client)) == 0
+        for of in LISTS:
+            self._compare(of, caught_up=True)
+
+    def _compare(self, of: str, *, caught_up: bool) -> None:
+        """A list against what clients were told. `caught_up`: contacts has just heard every "no" recorded so far."""
+        found, held = self.do(self._read(of)), self.model.of(of)
+        assert {key: _fields(item) for key, item in found.items()} == self.model.shown(of)
+        for key, item in found.items():
+            c = held[key]
+            assert self.ids.setdefault(c.number, UUID(item["id"])) == UUID(item["id"])
+            for channel in CHANNELS:
+                out = item[f"{channel}_consent"] == "unsubscribed"
+                if caught_up:
+                    assert out or not self.model.must_be_out(c, channel), (
+                        f"a no was forgotten: {of} {key} {channel}"
+                    )
+                assert not out or self.model.may_be_out(c, channel), f"nobody said no: {of} {key} {channel}"
+                if out:
+                    c.out.add(channel)
+
+    async def _read(self, of: str) -> dict[str, Mapping[str, Any]]:
+        answer = await self.client.ask("GET", f"/v1/lists/{self.lists[of]}/contacts", params={"limit": 1000})
+        assert answer.status_code == 200, answer.text
+        return {folded(LISTS[of], item[LISTS[of]]) or "": item for item in answer.json()["items"]}
+
+    def _pick(self, pick: int) -> Contact:
+        here = [c for c in self.model.contacts if c.here]
+        return here[pick % len(here)]
+
+    def _id(self, c: Contact) -> UUID:
+        return self.ids[c.number]
+
+    def _path(self, c: Contact) -> str:
+        return f"/v1/lists/{self.lists[c.where]}/contacts/{self._id(c)}"
+
+
+def _fields(item: Mapping[str, Any]) -> dict[str, str | None]:
+    return {name: item[name] for name in (*ADDRESS.values(), "fkey", "name")}
+
+
+@pytest.fixture
+def street(postgres: str, tmp_path: Path) -> Iterator[None]:
+    """A street for some hundred histories, each with an account of its own. Thousands of accounts would only slow it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        raised = street_on(postgres, tmp_path)
+        Histories.street, Histories.runner = runner.run(raised.__aenter__()), runner
+        try:
+            yield
+        finally:
+            runner.run(raised.__aexit__(None, None, None))
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.usefixtures("street")
+@pytest.mark.parametrize("part", range(0, HISTORIES, AT_ONCE))
+def test_opt_out_survives_import_deletion_and_erasure(part: int) -> None:
+    many = min(AT_ONCE, HISTORIES - part)
+    print(f"PROOF_SEED={SEED + part} PROOF_HISTORIES={many}")
+    run_state_machine_as_test(
+        seed(SEED + part)(Histories),
+        settings=settings(
+            max_examples=many,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            print_blob=True,
+            report_multiple_bugs=False,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
