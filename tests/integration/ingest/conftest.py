@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ingest_house import TOKEN, Contacts, Ingest
+from ingest_house import CORPORA, TOKEN, Contacts, Ingest
 from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
@@ -16,13 +16,18 @@ from mailmaker.common.storage.engine import Database
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
+from mailmaker.ingest.actions.opening import Opener
 from mailmaker.ingest.actions.read import ReaderWorker
 from mailmaker.ingest.actions.receive import Receiver
-from mailmaker.ingest.api import imports, internal, state
+from mailmaker.ingest.api import imports, internal, profiles, state
 from mailmaker.ingest.storage.files import Files
 from pydantic import SecretStr
 
-MAX_UPLOAD = 1_000_000
+MAX_UPLOAD = 1_200_000
+MAX_UNPACKED = 1 << 30
+
+# Foreign material is not ours to keep: its tests are collected where it lies beside the repository.
+collect_ignore = [] if CORPORA.exists() else ["test_ingest_foreign_files.py"]
 
 
 @pytest.fixture
@@ -36,13 +41,14 @@ async def ingest(database_of: Callable[[str], Awaitable[Database]], tmp_path: Pa
     shared = Shared(
         service_token=SecretStr(TOKEN), token_keys=SecretStr("1:" + "a" * 43), pepper=SecretStr("a" * 43)
     )  # type: ignore[call-arg]
+    receiver = Receiver(db, door, clock, wake, Opener(2, MAX_UNPACKED, clock))
     app = create_app(
         "ingest",
-        [imports.router, internal.router],
+        [imports.router, profiles.router, internal.router],
         shared=shared,
         keyring=keyring,
         metrics=Metrics(),
-        state=state.House(db, files, Receiver(db, door, clock, wake), door, clock, MAX_UPLOAD),
+        state=state.House(db, files, receiver, door, clock, MAX_UPLOAD),
         ready={},
         unlimited=("/v1/imports",),
     )

@@ -20,6 +20,7 @@ from mailmaker.ingest.actions.read import ReaderWorker
 from mailmaker.ingest.storage.files import Files
 from sqlalchemy import text
 
+CORPORA = Path(__file__).parents[4] / "shared/corpora/corpora.tar.xz"
 TOKEN = "service-token-of-the-tests-0123456789"
 
 
@@ -101,6 +102,13 @@ class Ingest:
             files={"file": ("../../a file.csv", data, "text/csv")},
             data={"options": json.dumps(told)},
             headers=headers or {},
+        )
+
+    async def preview(self, data: bytes, **options: Any) -> httpx.Response:
+        return await self.http.post(
+            "/v1/imports:preview",
+            files={"file": ("../../a file.csv", data, "text/csv")},
+            data={"options": json.dumps({"list": str(self.list_id), **options})},
         )
 
     async def read(self) -> bool:

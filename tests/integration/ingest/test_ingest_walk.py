@@ -143,7 +143,7 @@ async def test_bad_rows_come_back_with_line_field_and_code(ingest: Ingest) -> No
         (b"email\na@b.it\n", {"list": str(new_id())}, 404, "/options/list", "list.unknown"),
         (b"email\na@b.it\n", {"mode": "mirror"}, 422, "/options/mode", "literal_error"),
         (b"email\na@b.it\n", {"mode": "opt_out"}, 422, "/options/mode", "not_available"),
-        (b"email\na@b.it\n", {"profile": str(new_id())}, 422, "/options/profile", "not_available"),
+        (b"email\na@b.it\n", {"profile": str(new_id())}, 404, "/options/profile", "profile.unknown"),
         (
             b"email\na@b.it\n",
             {"protect_cancellations": False},

@@ -90,7 +90,6 @@ def test_keys_of_the_clients_own_compare_as_they_are(tmp_path: Path) -> None:
         (b"email\n", {}, "file.no_rows"),
         (b"", {}, "file.empty"),
         (b"name\nx\n", {}, "columns.no_key"),
-        (b"email\na@b.it\n", {"expected_rows": 2}, "file.row_count"),
         (b'email,name\na@b.it,"x\n', {}, "quote.unclosed"),
     ],
 )
@@ -177,3 +176,10 @@ def test_a_digest_tells_rows_of_other_content_or_other_meaning_apart(tmp_path: P
         digest(b"email,name,city,vip\na@b.it,Anna,,\n", custom=(Field("vip", "text", True),)),
     ]
     assert len({first, *others}) == 6
+
+
+def test_another_number_of_rows_than_announced_is_a_finding(tmp_path: Path) -> None:
+    found = Staged(tmp_path, b"email\na@b.it\n", expected_rows=2).answer
+    assert [(one.code, one.count) for one in found.findings] == [("file.row_count", 1)]
+    assert found.done
+    assert Staged(tmp_path, b"email\na@b.it\n", expected_rows=1).answer.findings == ()

@@ -4,22 +4,29 @@ Problem
 |-- NotFound 404
 |   |-- UnknownImport        import.unknown
 |   |-- UnknownList          list.unknown: faults name /options/list
+|   |-- UnknownProfile       profile.unknown: faults name /options/profile where an import named it
 |   |-- NoRejects            rejects.none: the file has not been read yet
 |-- Invalid 422
 |   |-- BadUpload            upload.invalid: not multipart, a part missing, options that are not JSON
 |   |-- BadOptions           options.invalid: faults name /options/...
 |   |-- NotAvailable         not_available: the interface names it, this release does not do it yet
-|   |-- BadFile              the reader's code (file.empty, encoding.unknown, columns.no_key ...): faults name /file
+|   |-- BadFile              the reader's code (file.empty, file.bomb, encoding.unknown ...): faults name /file
 |-- UploadTooLarge 413       upload.too_large
 |-- Conflict 409
 |   |-- WrongState           import.state: the import is not in a state that allows the verb
+|   |-- ProfileNameTaken     profile.name_taken: faults name /name
+|   |-- TooManyProfiles      profile.too_many
+|   |-- StaleProfile 412     version_mismatch: `If-Match` did not name the present version
+|-- Forbidden 403
+|   |-- ListNeeded           list_not_allowed: a key limited to lists and a profile of no list
 |-- Unavailable 503 (temporary)
     |-- NoRoom 507           upload.no_room: the disk is full; nothing was kept
+    |-- ReaderBusy           reader.busy: too many files are being opened; nothing was kept
 """
 
 from __future__ import annotations
 
-from mailmaker.common.web.problem import Conflict, Invalid, NotFound, Problem, Unavailable
+from mailmaker.common.web.problem import Conflict, Forbidden, Invalid, NotFound, Problem, Unavailable
 
 
 class UnknownImport(NotFound):
@@ -38,6 +45,38 @@ class NoRejects(NotFound):
     """Row errors are known once the file has been read."""
 
     code = "rejects.none"
+
+
+class UnknownProfile(NotFound):
+    """No such import profile in this account."""
+
+    code = "profile.unknown"
+
+
+class ProfileNameTaken(Conflict):
+    """Names of profiles are unique in an account."""
+
+    code = "profile.name_taken"
+
+
+class TooManyProfiles(Conflict):
+    """The account has as many profiles as an account may have."""
+
+    code = "profile.too_many"
+
+
+class StaleProfile(Conflict):
+    """Somebody else changed it first: read it again. `If-Match` did not name the present version."""
+
+    code = "version_mismatch"
+    status = 412
+    title = "Changed by somebody else"
+
+
+class ListNeeded(Forbidden):
+    """A key limited to lists may not touch what serves other lists too."""
+
+    code = "list_not_allowed"
 
 
 class BadUpload(Invalid):
@@ -86,3 +125,9 @@ class NoRoom(Unavailable):
     code = "upload.no_room"
     status = 507
     title = "There is no room for the upload"
+
+
+class ReaderBusy(Unavailable):
+    """As many files are being opened as this process opens at once, and enough wait."""
+
+    code = "reader.busy"

@@ -17,10 +17,11 @@ from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing, RemoteKeys
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
+from mailmaker.ingest.actions.opening import Opener
 from mailmaker.ingest.actions.read import ReaderWorker
 from mailmaker.ingest.actions.receive import Receiver
 from mailmaker.ingest.actions.sweep import Sweeper
-from mailmaker.ingest.api import imports, internal, state
+from mailmaker.ingest.api import imports, internal, profiles, state
 from mailmaker.ingest.settings import Settings
 from mailmaker.ingest.storage.files import Files
 
@@ -35,10 +36,11 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     contacts = InternalClient(shared.url_of("contacts"), shared.service_token)
     keyring = KeyRing(RemoteKeys(contacts), clock, db)
     files = Files(settings.files)
-    receiver = Receiver(db, contacts, clock, wake)
+    opener = Opener(settings.parsers, settings.max_unpacked, clock)
+    receiver = Receiver(db, contacts, clock, wake, opener)
     app = create_app(
         NAME,
-        [imports.router, internal.router],
+        [imports.router, profiles.router, internal.router],
         shared=shared,
         keyring=keyring,
         metrics=metrics,

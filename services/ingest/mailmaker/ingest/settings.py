@@ -15,4 +15,5 @@ class Settings(ServiceSettings):
         description="Directory of uploads, staged files and rejects; shared by every process of this house."
     )
     max_upload: int = Field(2 << 30, ge=1, description="The largest file taken, in bytes.")
+    max_unpacked: int = Field(2 << 30, ge=1, description="The most that may come out of one file, in bytes.")
     parsers: int = Field(2, ge=1, le=64, description="Files read at the same time by one process.")

@@ -20,6 +20,8 @@ from mailmaker.common.web.problem import Fault, Forbidden, Invalid, Unauthorised
 from mailmaker.common.web.scopes import SCOPES
 
 MAX_KEY = 255
+STREAMED = ("multipart/form-data", "application/x-ndjson", "application/jsonl", "application/x-jsonlines")
+"""Bodies that are never held whole: their doors hash them as they pass."""
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -137,7 +139,7 @@ def request_key(request: Request, body_hash: bytes) -> RequestKey | None:
 
 
 async def _request_key(request: Request) -> RequestKey | None:
-    if request.method != "POST" or request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.method != "POST" or request.headers.get("content-type", "").lower().startswith(STREAMED):
         return None
     if "idempotency-key" not in request.headers:
         return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from uuid import UUID
 
-from mailmaker.common.contracts.imports import ImportStaged
+from mailmaker.common.contracts.imports import ImportFinding, ImportGuards, ImportStaged
 from mailmaker.common.ops.clock import Clock
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import Database, StorageUnavailable
@@ -122,7 +123,7 @@ class ReaderWorker:
                 await store.set_state(tx, held, State.FAILED, answer.code, answer.detail)
                 return
             counts = {"rows": answer.rows, "rejected": answer.rejected, "duplicate": answer.duplicate}
-            how = Reading(answer.encoding, answer.delimiter, answer.fields, answer.ignored)
+            how = Reading(answer.encoding, answer.delimiter, answer.fields, answer.ignored, answer.findings)
             tx.stage(self._event(await leases.staged(tx, held, counts, how), answer))
 
     def _job(self, of: Import) -> Job:
@@ -137,10 +138,16 @@ class ReaderWorker:
             not_utf8_at=of.upload.not_utf8_at,
             custom=of.about.custom,
             mapping=dict(of.options.mapping),
-            encoding=of.options.encoding,
-            delimiter=of.options.delimiter,
+            encoding=of.upload.source.encoding or of.options.encoding,
+            delimiter=of.upload.source.delimiter or of.options.delimiter,
+            first_line=of.upload.source.first_line,
+            defaults=dict(of.options.defaults),
+            date_formats=of.options.date_formats,
+            decimal=of.options.decimal,
+            split_name=of.options.split_name,
+            trailer=of.options.trailer,
             expected_rows=of.options.expected_rows,
-            empty_cells=of.options.empty_cells,
+            empty_cells=of.options.empty_text,
             names_rejected=of.options.mode == "full",
         )
 
@@ -157,8 +164,11 @@ class ReaderWorker:
             staged=answer.staged,
             named=answer.named,
             fields=answer.fields,
-            empty_cells=of.options.empty_cells,
+            empty_cells=of.options.empty_word,
+            empty_cells_by_field=of.options.empty_by_field,
             protect_cancellations=of.options.protect_cancellations,
             consent=of.options.consent,
-            apply=of.options.apply,
+            apply="on_approval" if answer.findings else of.options.apply,
+            guards=None if of.options.guards is None else ImportGuards(**asdict(of.options.guards)),
+            findings=tuple(ImportFinding(**asdict(one)) for one in answer.findings),
         )

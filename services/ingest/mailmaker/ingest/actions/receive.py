@@ -13,13 +13,16 @@ from mailmaker.common.web.auth import check_list
 from mailmaker.common.web.call import Call
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.problem import Fault
+from mailmaker.ingest.actions.opening import Opener, refuse
+from mailmaker.ingest.actions.preview import ROWS, PreviewView, preview_of
+from mailmaker.ingest.actions.profiles import profile_for
 from mailmaker.ingest.actions.views import ImportView, view
 from mailmaker.ingest.domain.fields import Field
-from mailmaker.ingest.domain.imports import ListFacts, Options, Upload
-from mailmaker.ingest.domain.mapping import WrongColumns
-from mailmaker.ingest.errors import BadFile, UnknownList, UploadTooLarge
-from mailmaker.ingest.readers.faults import Unreadable
-from mailmaker.ingest.readers.opening import Wishes, look
+from mailmaker.ingest.domain.imports import ListFacts, Source, Upload
+from mailmaker.ingest.domain.options import Options
+from mailmaker.ingest.errors import UnknownList, UploadTooLarge
+from mailmaker.ingest.readers.job import Opened
+from mailmaker.ingest.readers.kinds import Kind
 from mailmaker.ingest.readers.scan import Scan, Scanned
 from mailmaker.ingest.storage import imports as store
 from mailmaker.ingest.storage.files import Files, Incoming
@@ -55,9 +58,9 @@ class Arrival:
         await asyncio.to_thread(self.incoming.sync)
         return self._scan.end()
 
-    async def keep(self) -> None:
-        """Gives the file its name."""
-        await asyncio.to_thread(self.incoming.keep)
+    async def keep(self, *, plain: bool) -> None:
+        """Gives the file its name, or the CSV that stands for it."""
+        await asyncio.to_thread(self.incoming.keep, plain=plain)
 
     async def discard(self) -> None:
         """Forgets the file."""
@@ -75,32 +78,68 @@ class Arrival:
 class Receiver:
     """Turns an arrived file into an import that waits to be read."""
 
-    def __init__(self, db: Database, contacts: InternalClient, clock: Clock, wake: asyncio.Event) -> None:
+    def __init__(
+        self, db: Database, contacts: InternalClient, clock: Clock, wake: asyncio.Event, opener: Opener
+    ) -> None:
+        self._opener = opener
         self._db = db
         self._contacts = contacts
         self._clock = clock
         self._wake = wake
 
     async def receive(
-        self, call: Call, arrival: Arrival, scanned: Scanned, options: Options, name: str
+        self,
+        call: Call,
+        arrival: Arrival,
+        scanned: Scanned,
+        options: Options,
+        name: str,
+        *,
+        json_lines: bool = False,
     ) -> ImportView:
-        """What can be refused by the file's head is refused here; rows are judged while they are read."""
-        about = await self._list(call, options.list_id)
-        await asyncio.to_thread(_look, arrival, scanned, options, about)
-        upload = Upload(name, scanned.size, scanned.sha256, scanned.line_ends, scanned.not_utf8_at)
+        """The file is opened here, once: what cannot be imported is refused; rows are judged while they are read.
+
+        `json_lines`: the client says that it is, whatever its first bytes look like. Raises BadFile, UnknownList.
+        """
+        about = await self.list_facts(call, options.list_id)
+        opened = await self._opener.open(arrival.incoming, scanned, options, about, json_lines=json_lines)
+        refuse(opened)
+        upload = Upload(
+            name, scanned.size, scanned.sha256, opened.line_ends, opened.not_utf8_at, source_of(opened)
+        )
         async with self._db.write(call, "import.received") as tx:
             if (first := tx.replayed(ImportView)) is not None:
                 await arrival.discard()
                 return first
             # Named before the row is committed: a row without its file would be a promise that nothing keeps.
-            await arrival.keep()
+            await arrival.keep(plain=opened.plain)
             made = await store.add(tx, call.account_id, arrival.id, options, about, upload, self._clock.now())
             tx.subject(made.id)
             answer = await tx.keep(view(made))
         self._wake.set()
         return answer
 
-    async def _list(self, call: Call, list_id: UUID) -> ListFacts:
+    async def preview(
+        self,
+        call: Call,
+        arrival: Arrival,
+        scanned: Scanned,
+        options: Options,
+        name: str,
+        *,
+        json_lines: bool = False,
+    ) -> PreviewView:
+        """How the file would be read. Nothing is kept. Raises BadFile where nothing of it can be read."""
+        about = await self.list_facts(call, options.list_id)
+        opened = await self._opener.open(
+            arrival.incoming, scanned, options, about, json_lines=json_lines, sample=ROWS
+        )
+        if not opened.columns:
+            refuse(opened)
+        return preview_of(opened, await profile_for(self._db, call.account_id, options.list_id, name))
+
+    async def list_facts(self, call: Call, list_id: UUID) -> ListFacts:
+        """What contacts says of the list. Raises UnknownList, or Forbidden for a key limited to others."""
         check_list(call, list_id)
         row = await self._contacts.get(f"/internal/lists/{list_id}", ListRow)
         if row is None or row.account_id != call.account_id or row.closed:
@@ -112,19 +151,14 @@ class Receiver:
         return ListFacts(row.key_kind, row.default_country, custom)
 
 
-def _look(arrival: Arrival, scanned: Scanned, options: Options, about: ListFacts) -> None:
-    """Raises BadFile for a file whose head already shows that it cannot be imported."""
-    wishes = Wishes(about.key, about.custom, options.mapping, options.encoding, options.delimiter)
-    try:
-        with open(arrival.incoming.path, "rb") as file:
-            look(file, wishes, scanned.not_utf8_at)
-    except Unreadable as wrong:
-        raise BadFile(
-            wrong.detail, code=wrong.code, faults=[Fault("/file", wrong.code, wrong.detail)]
-        ) from wrong
-    except WrongColumns as wrong:
-        faults = [Fault(f.pointer, f.code, f.detail) for f in wrong.faults]
-        raise BadFile(str(wrong), code=faults[0].code, faults=faults) from wrong
-    if scanned.line_ends <= 1:
-        detail = "the file has a header and no rows"
-        raise BadFile(detail, code="file.no_rows", faults=[Fault("/file", "file.no_rows", detail)])
+def source_of(opened: Opened) -> Source:
+    """How the file came. A table's encoding and delimiter are those of its plain form."""
+    table = opened.kind != Kind.CSV
+    return Source(
+        opened.kind,
+        opened.packed,
+        opened.sheet,
+        opened.encoding if table else None,
+        opened.delimiter if table else None,
+        opened.first_line,
+    )

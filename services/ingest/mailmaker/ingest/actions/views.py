@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -37,16 +38,31 @@ class ProgressView(BaseModel):
     total: int
 
 
+class FindingView(BaseModel):
+    """Something strange about the file: an import with one waits for somebody's word."""
+
+    code: str
+    detail: str
+    line: int | None
+    count: int | None
+
+
 class FileView(BaseModel):
     """The file as it came, and how it was read."""
 
     name: str
     size: int
     sha256: str
+    kind: str = Field("csv", description="csv, json_lines, xlsx, xlsb, xls or ods, told by the bytes.")
+    packed: str | None = Field(None, description="gzip or zip, where it came so.")
+    sheet: str | None = Field(None, description="The sheet of a workbook that was read.")
     encoding: str | None
     delimiter: str | None
     fields: list[str] = Field(description="Fields that a column fills.")
     ignored: list[str] = Field(description="Columns that nothing names; they were passed over.")
+    findings: list[FindingView] = Field(
+        default=[], description="What is strange about it: it waits for approval."
+    )
 
 
 class ImportView(BaseModel):
@@ -71,7 +87,7 @@ def view(of: Import) -> ImportView:
     """What the API shows of an import."""
     error = ErrorView(code=of.error_code, detail=of.error_detail or "") if of.error_code else None
     counts = CountsView(**{name: of.counts.get(name, 0) for name in COUNTS})
-    read = of.reading
+    read, source = of.reading, of.upload.source
     return ImportView(
         id=of.id,
         list=of.options.list_id,
@@ -86,10 +102,14 @@ def view(of: Import) -> ImportView:
             name=of.upload.name,
             size=of.upload.size,
             sha256=of.upload.sha256.hex(),
-            encoding=read.encoding or None,
-            delimiter=read.delimiter or None,
+            kind=source.kind,
+            packed=source.packed,
+            sheet=source.sheet,
+            encoding=(read.encoding or None) if source.encoding is None else None,
+            delimiter=(read.delimiter or None) if source.delimiter is None else None,
             fields=list(read.fields),
             ignored=list(read.ignored),
+            findings=[FindingView(**asdict(one)) for one in read.findings],
         ),
         options=of.options.as_json(),
         created_at=of.created_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -13,71 +13,75 @@ from fastapi.responses import StreamingResponse
 from mailmaker.common.storage.keyset import LIMIT, Page
 from mailmaker.common.web.auth import may, request_key
 from mailmaker.common.web.call import Call
-from mailmaker.common.web.problem import Fault, Invalid
 from mailmaker.ingest.actions.approve import approve_import
 from mailmaker.ingest.actions.cancel import cancel_import
+from mailmaker.ingest.actions.preview import PreviewView
+from mailmaker.ingest.actions.profiles import options_for
 from mailmaker.ingest.actions.receive import Arrival
 from mailmaker.ingest.actions.show import list_imports, rejects_file, show_import
 from mailmaker.ingest.actions.undo import undo_import
 from mailmaker.ingest.actions.views import ImportView
-from mailmaker.ingest.api.multipart import PartBegins, PartData, parts
-from mailmaker.ingest.api.options import LONGEST, OptionsBody, read_options
-from mailmaker.ingest.api.state import House, house_of
-from mailmaker.ingest.domain.imports import Options
-from mailmaker.ingest.errors import BadUpload, UploadTooLarge
+from mailmaker.ingest.api.state import house_of
+from mailmaker.ingest.api.upload import FORM, check_length, taken
+from mailmaker.ingest.domain.options import Options
+from mailmaker.ingest.errors import BadUpload
 from mailmaker.ingest.storage.files import read
 from starlette.requests import ClientDisconnect
 
 router = APIRouter(tags=["imports"])
-ENVELOPE = 1 << 20
-"""What a multipart body may be larger than its file."""
-
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "options"],
-                    "properties": {
-                        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-                        "options": {
-                            "type": "string",
-                            "contentMediaType": "application/json",
-                            "contentSchema": OptionsBody.model_json_schema(),
-                        },
-                    },
-                }
-            }
-        },
-    }
-}
 
 
-@router.post("/v1/imports", status_code=202, openapi_extra=_FORM)
+@router.post("/v1/imports", status_code=202, openapi_extra=FORM)
 async def send_file(request: Request, call: Annotated[Call, may("imports:write")]) -> ImportView:
-    """Takes a CSV file and its options. 202 means: the file is on disk and will be read.
+    """Takes a file and its options. 202 means: the file was opened, is on disk and will be read.
+
+    CSV, Excel (XLSX, XLSB, XLS), ODS or JSON lines, plain or alone in a gzip or zip file; which one is told by its bytes.
+    JSON lines may also be the body itself, with the options as query parameters.
 
     Errors: 413 a file too large; 422 options (`/options/...`) or a file (`/file`, with the line) that cannot be
-    imported; 404 an unknown list (`/options/list`). Nothing of a refused file is kept.
+    imported; 404 an unknown list or profile (`/options/...`). Nothing of a refused file is kept.
     """
     house = house_of(request)
-    _check_length(request, house)
+    check_length(request, house)
     arrival = Arrival(house.files, house.max_upload)
     try:
-        text, name = await _form(request, arrival)
-        options = read_options(text)
+        sent = await taken(request, arrival)
+        options = await options_for(house.db, call, sent.asked)
         scanned = await arrival.end()
         body = hashlib.sha256(_plain(options) + b"\0" + scanned.sha256).digest()
         call = replace(call, once=request_key(request, body))
-        return await house.receiver.receive(call, arrival, scanned, options, name)
+        return await house.receiver.receive(
+            call, arrival, scanned, options, sent.name, json_lines=sent.json_lines
+        )
     except ClientDisconnect as gone:
         await arrival.discard()
         raise BadUpload("the upload ended before its end") from gone
     except BaseException:
         await arrival.discard()
         raise
+
+
+@router.post("/v1/imports:preview", openapi_extra=FORM)
+async def preview(request: Request, call: Annotated[Call, may("imports:write")]) -> PreviewView:
+    """Shows how a file would be read: its kind, its first rows, the mapping, and what is wrong. Nothing is kept.
+
+    `options` as for an import; `mode` may be missing. What an import would refuse the file for is in `faults`, so that
+    it can be mended; 422 only where nothing of the file can be read at all.
+    """
+    house = house_of(request)
+    check_length(request, house)
+    arrival = Arrival(house.files, house.max_upload)
+    try:
+        sent = await taken(request, arrival)
+        options = await options_for(house.db, call, {"mode": "incremental", **sent.asked})
+        scanned = await arrival.end()
+        return await house.receiver.preview(
+            call, arrival, scanned, options, sent.name, json_lines=sent.json_lines
+        )
+    except ClientDisconnect as gone:
+        raise BadUpload("the upload ended before its end") from gone
+    finally:
+        await arrival.discard()
 
 
 @router.get("/v1/imports")
@@ -139,42 +143,6 @@ async def see_rejects(
     path = await rejects_file(house.db, house.files, call, import_id)
     headers = {"content-disposition": f'attachment; filename="rejects-{import_id}.csv"'}
     return StreamingResponse(read(path), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _check_length(request: Request, house: House) -> None:
-    """An honest client's too large file is refused before its first byte. The connection stays: who is still sending
-    would lose the answer if we closed it."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > house.max_upload + ENVELOPE:
-        fault = Fault("/file", "upload.too_large", "split the file")
-        raise UploadTooLarge(f"at most {house.max_upload} bytes", faults=[fault])
-
-
-async def _form(request: Request, arrival: Arrival) -> tuple[bytes, str]:
-    """Streams the form: the file into `arrival`, the options' text and the file's name back."""
-    part = PartBegins("", None)
-    options = bytearray()
-    seen: dict[str, str] = {}
-    async for said in parts(request.headers.get("content-type", ""), request.stream()):
-        if isinstance(said, PartBegins):
-            part = said
-            if part.name in seen:
-                raise _missing(part.name, "upload.twice", "send this field once")
-            seen[part.name] = (part.filename or "")[-255:]
-        elif isinstance(said, PartData) and part.name == "file":
-            await arrival.write(said.data)
-        elif isinstance(said, PartData) and part.name == "options":
-            options += said.data
-            if len(options) > LONGEST:
-                raise _missing("options", "options.too_long", f"at most {LONGEST} bytes")
-    for name in ("file", "options"):
-        if name not in seen:
-            raise _missing(name, "upload.missing", f"send the form field `{name}`")
-    return bytes(options), seen["file"]
-
-
-def _missing(name: str, code: str, detail: str) -> Invalid:
-    return BadUpload(detail, faults=[Fault(f"/{name[:80]}", code, detail)])
 
 
 def _plain(options: Options) -> bytes:

@@ -16,6 +16,7 @@ class PartBegins:
 
     name: str
     filename: str | None
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,10 @@ class _Collector:
         self._name = b""
         self._value = b""
         self._disposition = b""
+        self._type = b""
 
     def on_part_begin(self) -> None:
-        self._name = self._value = self._disposition = b""
+        self._name = self._value = self._disposition = self._type = b""
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -54,13 +56,16 @@ class _Collector:
     def on_header_end(self) -> None:
         if self._name.lower() == b"content-disposition":
             self._disposition = self._value
+        elif self._name.lower() == b"content-type":
+            self._type = self._value
         self._name = self._value = b""
 
     def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         name, filename = options.get(b"name", b""), options.get(b"filename")
         shown = None if filename is None else filename.decode("utf-8", "replace")
-        self.said.append(PartBegins(name.decode("utf-8", "replace"), shown))
+        kind = self._type.decode("latin-1")
+        self.said.append(PartBegins(name.decode("utf-8", "replace"), shown, kind))
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self.said.append(PartData(data[start:end]))
@@ -77,7 +82,9 @@ async def parts(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
-        raise BadUpload("send multipart/form-data with the fields `file` and `options`")
+        raise BadUpload(
+            "send multipart/form-data with the fields `file` and `options`, or JSON lines as application/x-ndjson"
+        )
     collector = _Collector()
     parser = MultipartParser(
         boundary,

@@ -1,49 +1,91 @@
-"""ingest.api.options: the `options` form field: JSON text, checked, with pointers to what is wrong."""
+"""ingest.api.options: the options of an import: JSON text or a query, checked, with pointers to what is wrong."""
 
 from __future__ import annotations
 
 import codecs
 import json
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from mailmaker.common.web.problem import Fault
-from mailmaker.ingest.domain.imports import Options
+from mailmaker.ingest.domain.dates import WrongFormat, reader
+from mailmaker.ingest.domain.fields import shown
 from mailmaker.ingest.errors import BadOptions, NotAvailable
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 LONGEST = 1 << 18
+Short = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Word = Literal["keep", "erase"]
 
 
-class OptionsBody(BaseModel):
-    """How a file is to be imported."""
+class GuardsBody(BaseModel):
+    """Above these percentages an import waits for somebody's word."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    list: UUID = Field(description="The list it goes into.")
-    mode: Literal["incremental", "add", "update", "full", "opt_out"] = Field(
+    max_removed_percent: Percent | None = Field(None, description="Contacts removed, of those in the list.")
+    max_dropped_percent: Percent | None = Field(None, description="Rows fewer than in the last file.")
+    max_rejected_percent: Percent | None = Field(None, description="Rows refused, of those in the file.")
+
+
+class SplitNameBody(BaseModel):
+    """One column that holds name and surname."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: Short
+    order: Literal["name_surname", "surname_name"] = "name_surname"
+
+
+class ProfileOptions(BaseModel):
+    """How files are to be read and imported: what a profile keeps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["incremental", "add", "update", "full", "opt_out"] | None = Field(
+        None,
         description="incremental: the file says what changes. full: the list becomes what the file says."
-        " add, update and opt_out are not available yet."
+        " add, update and opt_out are not available yet.",
     )
-    profile: UUID | None = Field(None, description="Not available yet.")
     mapping: dict[str, str | None] | None = Field(
         None, description="Column of the file -> field of the list; null passes the column over."
     )
-    empty_cells: Literal["keep", "erase"] = Field(
-        "keep", description="What an empty cell does to a field that has a value."
+    empty_cells: Word | dict[Short, Word] = Field(
+        "keep",
+        description="What an empty cell does to a field that has a value; or field -> word, others keep.",
     )
     protect_cancellations: bool = Field(True, description="False is not available yet.")
     consent: Literal["subscribed", "pending"] = Field("subscribed", description="Consent of new contacts.")
     apply: Literal["auto", "on_approval"] = Field(
         "auto", description="on_approval: the plan waits for `:approve`."
     )
-    expected_rows: int | None = Field(
-        None, ge=0, description="Rows the file must have; another number fails the import."
-    )
     encoding: str | None = Field(None, description="Character set; told from the bytes when missing.")
     delimiter: Literal[",", ";", "\t", "|"] | None = Field(
         None, description="Told from the head of the file when missing."
     )
+    sheet: Short | Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None,
+        description="A workbook's sheet by name or number; the first visible one with rows when missing.",
+    )
+    defaults: dict[Short, Annotated[str, StringConstraints(max_length=4000)]] | None = Field(
+        None, description="Field -> value where the file has no column for it, or an empty cell."
+    )
+    date_formats: list[Annotated[str, StringConstraints(min_length=4, max_length=20)]] | None = Field(
+        None, max_length=8, description="As %d/%m/%Y; ISO 8601 and day/month/year when missing."
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="The decimal separator; the other one may group thousands then."
+    )
+    split_name: SplitNameBody | None = Field(
+        None, description="A column to be cut into name and surname. No column is cut unless named here."
+    )
+    trailer: Annotated[str, StringConstraints(min_length=7, max_length=200)] | None = Field(
+        None,
+        description="The last line, a control total and no row: {count} stands for the rows' number, * for anything.",
+    )
+    guards: GuardsBody | None = None
 
     @field_validator("encoding")
     @classmethod
@@ -58,48 +100,101 @@ class OptionsBody(BaseModel):
             raise ValueError("no such character set")
         return found.name
 
+    @field_validator("date_formats")
+    @classmethod
+    def _are_formats(cls, forms: list[str] | None) -> list[str] | None:
+        for form in forms or ():
+            try:
+                reader(form)
+            except WrongFormat as wrong:
+                raise ValueError(str(wrong)) from wrong
+        return forms
 
-def read_options(text: bytes) -> Options:
-    """The options of a request. Raises BadOptions or NotAvailable, naming each field at fault."""
-    try:
-        found: Any = json.loads(text)
-    except (ValueError, RecursionError) as wrong:
-        fault = Fault("/options", "options.not_json", "a JSON object as text")
-        raise BadOptions("the options are not JSON", faults=[fault]) from wrong
-    if not isinstance(found, dict):
-        fault = Fault("/options", "options.not_json", "a JSON object as text")
-        raise BadOptions("the options are not a JSON object", faults=[fault])
-    try:
-        body = OptionsBody.model_validate_json(text)
-    except ValidationError as wrong:
-        faults = [_fault(error["loc"], error["type"], error["msg"]) for error in wrong.errors()]
-        raise BadOptions("the options named in `errors` are wrong", faults=faults) from wrong
-    _check_available(body)
-    return Options(
-        list_id=body.list,
-        mode=body.mode,  # type: ignore[arg-type]  # the other modes were refused above
-        mapping=body.mapping or {},
-        empty_cells=body.empty_cells,
-        protect_cancellations=body.protect_cancellations,
-        consent=body.consent,
-        apply=body.apply,
-        expected_rows=body.expected_rows,
-        encoding=body.encoding,
-        delimiter=body.delimiter,
+    @field_validator("trailer")
+    @classmethod
+    def _has_count(cls, template: str | None) -> str | None:
+        if template is not None and template.count("{count}") != 1:
+            raise ValueError("write {count} once, where the number of rows stands")
+        return template
+
+
+class OptionsBody(ProfileOptions):
+    """How a file is to be imported. What is not named here is the profile's, and else has its default."""
+
+    list: UUID | None = Field(None, description="The list it goes into; needed unless the profile has one.")
+    profile: UUID | None = Field(None, description="A saved profile (`/v1/import-profiles`).")
+    expected_rows: int | None = Field(
+        None, ge=0, description="Rows the file must have; with another number the import waits for approval."
     )
 
 
-def _check_available(body: OptionsBody) -> None:
+def read_options(text: bytes) -> dict[str, Any]:
+    """The options that a request names. Raises BadOptions or NotAvailable, naming each field at fault."""
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError) as wrong:
+        raise _no_object() from wrong
+    if not isinstance(found, dict):
+        raise _no_object()
+    return _checked(found)
+
+
+def query_options(query: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The options that a query names, one parameter each; objects and lists are JSON text. Raises like read_options."""
+    found: dict[str, Any] = {}
+    for name, value in query:
+        if value[:1] in ("{", "["):
+            try:
+                found[name] = json.loads(value)
+            except (ValueError, RecursionError) as wrong:
+                fault = Fault(f"/options/{name[:80]}", "options.not_json", "JSON text")
+                raise BadOptions("an option is not JSON", faults=[fault]) from wrong
+        else:
+            found[name] = value
+    return _checked(found)
+
+
+def check_available(options: ProfileOptions) -> None:
     """Says plainly what this release does not do: an option that is taken and not honoured would be a lie."""
     missing = []
-    if body.mode not in ("incremental", "full"):
-        missing.append(Fault("/options/mode", "not_available", "use incremental or full"))
-    if body.profile is not None:
-        missing.append(Fault("/options/profile", "not_available", "give the mapping with the import"))
-    if not body.protect_cancellations:
+    if options.mode == "opt_out":
+        missing.append(Fault("/options/mode", "not_available", "use incremental, add, update or full"))
+    if not options.protect_cancellations:
         missing.append(Fault("/options/protect_cancellations", "not_available", "past cancellations stand"))
     if missing:
         raise NotAvailable("these options are not available yet", faults=missing)
+
+
+def said(options: ProfileOptions) -> dict[str, Any]:
+    """What was named, as JSON."""
+    return options.model_dump(mode="json", exclude_unset=True)
+
+
+def _checked(found: dict[str, Any]) -> dict[str, Any]:
+    if not _is_text(found):
+        fault = Fault("/options", "options.control_character", "no NUL and no half character")
+        raise BadOptions("a text of the options cannot be kept", faults=[fault])
+    try:
+        body = OptionsBody.model_validate(found)
+    except ValidationError as wrong:
+        faults = [_fault(error["loc"], error["type"], error["msg"]) for error in wrong.errors()]
+        raise BadOptions("the options named in `errors` are wrong", faults=faults) from wrong
+    check_available(body)
+    return said(body)
+
+
+def _is_text(found: Any) -> bool:
+    """Whether every text of it can be kept: PostgreSQL and JSON have no NUL and no lone surrogate."""
+    if isinstance(found, str):
+        return shown(found) == found
+    if isinstance(found, dict):
+        return all(_is_text(name) and _is_text(value) for name, value in found.items())
+    return all(map(_is_text, found)) if isinstance(found, list) else True
+
+
+def _no_object() -> BadOptions:
+    fault = Fault("/options", "options.not_json", "a JSON object as text")
+    return BadOptions("the options are not a JSON object", faults=[fault])
 
 
 def _fault(place: tuple[int | str, ...], code: str, detail: str) -> Fault:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
 from mailmaker.common.mail.address import InvalidAddress, canonical_address, canonical_mobile
+from mailmaker.ingest.domain import dates
 
 LONGEST_TEXT = 255
 LONGEST_CUSTOM_TEXT = 4000
@@ -16,8 +18,28 @@ LONGEST_KEY = 255
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
 _SPACES = re.compile(r"\s+")
-_ISO_DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?Z?)?\Z")
-_DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?: 00:00(?::00)?)?\Z")
+_GUARD = re.compile(r"'+(?:[=+\-@\t\r]|[\d .,/\-]+\Z)").match
+# No guarded formula, but an address: '@example.it.
+_AT = re.compile(r"'+@[^@\s]+\.[^@\s]+\Z").match
+_ROUNDED = re.compile(r"[+\-]?\d+(?:[.,]\d+)?E\+\d+\Z", re.IGNORECASE).match
+_LINE_ENDS = re.compile(r"[\n\v\f\r\x85\u2028\u2029]").search
+_ERRORS = frozenset(
+    (
+        "#N/A",
+        "#N/D",
+        "#REF!",
+        "#RIF!",
+        "#VALUE!",
+        "#VALORE!",
+        "#DIV/0!",
+        "#NAME?",
+        "#NOME?",
+        "#NUM!",
+        "#NULL!",
+        "#NULLO!",
+    )
+)
+_GROUPS = re.compile(r"(?<=\d)[.,'’ \u00a0\u202f](?=\d{3}(?!\d))")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{2}))?\Z")
 _SEXES = {
     "m": "M",
@@ -60,6 +82,26 @@ class BadCell(ValueError):
         self.detail = detail
 
 
+def unguarded(cell: str) -> str:
+    """A cell without the apostrophe by which spreadsheets and safe exports mark what is no formula and no number.
+
+    Raises BadCell for what a spreadsheet writes where a formula failed: taken for text it would become a name.
+    """
+    if cell[0] == "'" and _GUARD(cell) and not _AT(cell):
+        return cell[1:]
+    if cell[0] == "#" and cell.strip().upper() in _ERRORS:
+        raise BadCell("cell.error", "the spreadsheet shows an error in this cell")
+    return cell
+
+
+def _check_whole(cell: str) -> None:
+    """3,48E+11 is what is left of a number that a spreadsheet rounded: some other number, and nobody's."""
+    if _ROUNDED(cell):
+        raise BadCell(
+            "number.rounded", "a spreadsheet rounded this number; make the column text and enter it again"
+        )
+
+
 def text(cell: str, longest: int = LONGEST_TEXT) -> str:
     """A line of text: NFC, outer white space cut, inner runs of it one space."""
     if _CONTROL.search(cell):
@@ -73,8 +115,9 @@ def text(cell: str, longest: int = LONGEST_TEXT) -> str:
 def fkey(cell: str) -> str:
     """The client's own key: compared byte for byte, so nothing but outer white space is cut."""
     found = cell.strip()
-    if _CONTROL.search(found) or "\n" in found or "\r" in found:
+    if _CONTROL.search(found) or _LINE_ENDS(found):
         raise BadCell("control_character", "the key holds a control character")
+    _check_whole(found)
     if len(found) > LONGEST_KEY:
         raise BadCell("too_long", f"{len(found)} characters; at most {LONGEST_KEY}")
     return found
@@ -90,30 +133,29 @@ def email(cell: str) -> str:
 
 def mobile(cell: str, country: str) -> str:
     """E.164; `country` reads numbers without a prefix."""
+    _check_whole(cell.strip())
     try:
         return canonical_mobile(cell.strip(), country)
     except InvalidAddress as wrong:
         raise BadCell(wrong.code, wrong.detail) from wrong
 
 
-def day(cell: str) -> str:
-    """A date as YYYY-MM-DD, from ISO 8601 or day/month/year with four digits of year."""
-    found = cell.strip()
-    if match := _ISO_DATE.match(found):
-        year, month, number = match.groups()
-    elif match := _DAY_FIRST.match(found):
-        number, month, year = match.groups()
-    else:
-        raise BadCell("date.unreadable", "a date is YYYY-MM-DD or DD/MM/YYYY")
+def day(cell: str, formats: Sequence[str] = dates.STANDARD, not_after: date | None = None) -> str:
+    """A date as YYYY-MM-DD, by the formats stated; unless stated, ISO 8601 or day/month/year, four digits of year."""
     try:
-        return date(int(year), int(month), int(number)).isoformat()
+        return dates.day_of(cell.strip(), formats, not_after).isoformat()
+    except dates.Ambiguous as wrong:
+        raise BadCell("date.ambiguous", "two of the stated formats read this as different days") from wrong
+    except dates.NoDate as wrong:
+        known = "YYYY-MM-DD or DD/MM/YYYY" if formats == dates.STANDARD else " or ".join(formats)
+        raise BadCell("date.unreadable", f"a date is {known}") from wrong
     except ValueError as wrong:
         raise BadCell("date.impossible", "no such day in the calendar") from wrong
 
 
-def birth_day(cell: str, today: date) -> str:
+def birth_day(cell: str, today: date, formats: Sequence[str] = dates.STANDARD) -> str:
     """A day somebody alive may be born on."""
-    found = day(cell)
+    found = day(cell, formats, today)
     if not "1900-01-01" <= found <= today.isoformat():
         raise BadCell("date.out_of_range", "a birth date lies between 1900-01-01 and today")
     return found
@@ -146,10 +188,15 @@ def language(cell: str) -> str:
     return f"{code.lower()}-{region.upper()}" if region else code.lower()
 
 
-def number(cell: str) -> str:
-    """A JSON number; a comma may stand for the decimal point, thousands are not grouped."""
+def number(cell: str, decimal: str | None = None) -> str:
+    """A JSON number. With `decimal` stated, the other of point and comma may group thousands; else one of them at
+    most may stand, for the decimal point."""
+    plain = cell.strip()
+    if decimal is not None:
+        whole, point, rest = plain.partition(decimal)
+        plain = _GROUPS.sub("", whole) + (f".{rest}" if point else "")
     try:
-        found = Decimal(cell.strip().replace(",", ".", 1))
+        found = Decimal(plain.replace(",", ".", 1) if decimal is None else plain)
     except InvalidOperation as wrong:
         raise BadCell("number.unreadable", "digits with at most one decimal point or comma") from wrong
     if not found.is_finite() or not -30 <= found.adjusted() <= 30 or len(found.as_tuple().digits) > 30:

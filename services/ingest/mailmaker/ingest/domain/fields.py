@@ -41,6 +41,7 @@ STANDARD: dict[str, Kind] = {
 
 STAGED_COLUMNS = ("line", "key_text", *STANDARD, "custom", "digest")
 OUTLINE_COLUMNS = ("line", "key_text", "digest", "at")
+_UNSHOWN = re.compile("[\x00\ud800-\udfff]")
 REJECT_COLUMNS = ("_line", "_field", "_code", "_message")
 
 # Only names that can mean nothing else: a landline under "telefono" or a status under "stato" must not reject its row.
@@ -77,6 +78,11 @@ def plain(header: str) -> str:
     text = "".join(c for c in text if not unicodedata.combining(c))
     lead = "_" if text.startswith("_") else ""
     return lead + re.sub(r"[^a-z0-9]+", "_", text.replace("'", "")).strip("_")
+
+
+def shown(text: str) -> str:
+    """A name from outside as it can be kept and shown: without NUL and lone surrogates, which no text in JSON survives."""
+    return _UNSHOWN.sub("", text)
 
 
 KNOWN_HEADERS: dict[str, str] = {name: name for name in STANDARD} | {

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
 from uuid import UUID
 
 from mailmaker.ingest.domain.fields import Field
+from mailmaker.ingest.domain.findings import Finding
+from mailmaker.ingest.domain.options import Options
 
 COUNTS = ("rows", "created", "updated", "unchanged", "removed", "protected", "rejected", "duplicate")
 """rows = created + updated + unchanged + protected + rejected + duplicate. `removed` counts contacts that a full file
@@ -41,40 +42,15 @@ CANCELLABLE = frozenset((State.RECEIVED, State.PARSING, State.PLANNED, State.QUA
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What the client asked for, complete with defaults."""
+class Source:
+    """How the file came: its kind, what it was packed in, and for what is no CSV how its plain form is written."""
 
-    list_id: UUID
-    mode: Literal["incremental", "full"]
-    mapping: Mapping[str, str | None] = field(default_factory=dict)
-    empty_cells: Literal["keep", "erase"] = "keep"
-    protect_cancellations: bool = True
-    consent: Literal["subscribed", "pending"] = "subscribed"
-    apply: Literal["auto", "on_approval"] = "auto"
-    expected_rows: int | None = None
+    kind: str = "csv"
+    packed: str | None = None
+    sheet: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The options as the API shows them."""
-        return {
-            "list": str(self.list_id),
-            "mode": self.mode,
-            "mapping": dict(self.mapping),
-            "empty_cells": self.empty_cells,
-            "protect_cancellations": self.protect_cancellations,
-            "consent": self.consent,
-            "apply": self.apply,
-            "expected_rows": self.expected_rows,
-            "encoding": self.encoding,
-            "delimiter": self.delimiter,
-        }
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Options:
-        """Options that `as_json` wrote, also those of an earlier release."""
-        rest = {name: value for name, value in found.items() if name in cls.__slots__}
-        return cls(list_id=UUID(found["list"]), **rest)
+    first_line: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +62,7 @@ class Upload:
     sha256: bytes
     line_ends: int
     not_utf8_at: int | None
+    source: Source = field(default_factory=Source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +82,7 @@ class Reading:
     delimiter: str = ""
     fields: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

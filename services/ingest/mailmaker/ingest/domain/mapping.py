@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from mailmaker.ingest.domain.fields import KNOWN_HEADERS, REJECT_COLUMNS, Field, plain
+from mailmaker.ingest.domain.fields import KNOWN_HEADERS, REJECT_COLUMNS, Field, plain, shown
 
 MOST_COLUMNS = 500
+ABSENT = -1
+_LONGEST_SHOWN = 200
+Part = Literal["name", "surname"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,11 @@ class WrongColumns(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Column `index` of the file fills `field`."""
+    """Column `index` of the file fills `field`, with its whole cell or with a `part` of it; ABSENT: no column does."""
 
     index: int
     field: Field
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def map_columns(
         name = wishes[index] if index in wishes else _named(cell, fields)
         if name is None:
             if plain(cell) not in REJECT_COLUMNS and cell.strip():
-                ignored.append(cell.strip())
+                ignored.append(shown(cell.strip())[:_LONGEST_SHOWN])
         elif name in targets:
             first = header[targets[name].index]
             faults.append(
@@ -91,6 +96,41 @@ def map_columns(
     if faults:
         raise WrongColumns(faults)
     return ColumnMap(tuple(header), tuple(targets.values()), tuple(ignored))
+
+
+def with_split_name(mapped: ColumnMap, column: str, fields: Mapping[str, Field]) -> ColumnMap:
+    """`mapped` with one column filling name and surname. Raises WrongColumns where another fills them."""
+    at = {cell.strip().casefold(): index for index, cell in reversed(list(enumerate(mapped.header)))}
+    index = at.get(column.strip().casefold())
+    pointer = "/options/split_name/column"
+    if index is None:
+        fault = HeaderFault(pointer, "mapping.no_such_column", f"the file has no column {column!r}")
+        raise WrongColumns([fault])
+    others = tuple(target for target in mapped.targets if target.index != index)
+    if taken := [one.field.name for one in others if one.field.name in ("name", "surname")]:
+        detail = f"another column fills the field {taken[0]!r}"
+        raise WrongColumns([HeaderFault(pointer, "columns.twice", detail)])
+    halves = (Target(index, fields["name"], "name"), Target(index, fields["surname"], "surname"))
+    ignored = tuple(cell for cell in mapped.ignored if cell != mapped.header[index].strip())
+    return replace(mapped, targets=(*others, *halves), ignored=ignored)
+
+
+def with_defaults(mapped: ColumnMap, names: Iterable[str], fields: Mapping[str, Field]) -> ColumnMap:
+    """`mapped` with the fields that have a default and no column. Raises WrongColumns for fields the list has not."""
+    wrong = [name for name in names if name not in fields]
+    if wrong:
+        raise WrongColumns(
+            [
+                HeaderFault(
+                    f"/options/defaults/{_escaped(name)}",
+                    "mapping.no_such_field",
+                    f"the list has no field {name!r}",
+                )
+                for name in wrong
+            ]
+        )
+    absent = tuple(Target(ABSENT, fields[name]) for name in names if name not in mapped.fields)
+    return replace(mapped, targets=(*mapped.targets, *absent))
 
 
 def _named(cell: str, fields: Mapping[str, Field]) -> str | None:

@@ -7,7 +7,6 @@ import unicodedata
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from charset_normalizer import from_bytes
 from mailmaker.ingest.readers.faults import Unreadable
 
 HEAD = 1 << 16
@@ -58,6 +57,9 @@ def detect(file: BinaryIO, not_utf8_at: int | None) -> Charset:
         return Charset(wide)
     if not_utf8_at is None:
         return Charset("utf-8")
+    # Loaded when it is needed: most files are UTF-8, and each is opened by a process of its own.
+    from charset_normalizer import from_bytes
+
     file.seek(0)
     sample = _odd_lines(file)
     best = from_bytes(sample, cp_isolation=CANDIDATES, threshold=0.25).best()

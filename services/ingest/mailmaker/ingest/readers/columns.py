@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
 from mailmaker.ingest.domain import cells
 from mailmaker.ingest.domain.cells import BadCell
+from mailmaker.ingest.domain.dates import with_iso
 from mailmaker.ingest.domain.fields import Field
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
@@ -60,7 +62,7 @@ class Column:
         if not raw.strip():
             return ""
         try:
-            return self._one(raw)
+            return self._one(cells.unguarded(raw) if raw[0] in "'#" else raw)
         except BadCell as wrong:
             self.refused += 1
             return Bad.of(wrong)
@@ -120,10 +122,24 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES(text) else text
 
 
-def column(index: int, field: Field, country: str, today: date) -> Column:
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How the file writes dates and decimals, where the client says so."""
+
+    date_formats: tuple[str, ...] = ()
+    decimal: str | None = None
+
+
+def column(
+    index: int,
+    field: Field,
+    country: str,
+    today: date,
+    habits: Habits = Habits(),  # frozen
+) -> Column:
     """The converter of a mapped column. A custom field's cells become members of the staged row's JSON object."""
     if field.custom:
-        return Cached(index, field, _member(field, _converter(field, country, today)))
+        return Cached(index, field, _member(field, _converter(field, country, today, habits)))
     if field.kind == "email":
         return Plain(index, field, _email, _PLAIN_EMAIL, _PLAIN_LENGTH)
     if field.kind == "mobile":
@@ -132,20 +148,21 @@ def column(index: int, field: Field, country: str, today: date) -> Column:
         return Plain(
             index, field, lambda cell: quoted(cells.fkey(cell)), re.compile(r"[A-Za-z0-9_.\-]+").fullmatch, 64
         )
-    one = _converter(field, country, today)
+    one = _converter(field, country, today, habits)
     return Cached(index, field, lambda cell: quoted(one(cell)))
 
 
-def _converter(field: Field, country: str, today: date) -> Convert:
+def _converter(field: Field, country: str, today: date, habits: Habits) -> Convert:
+    formats = with_iso(habits.date_formats)
     longest = cells.LONGEST_CUSTOM_TEXT if field.custom else cells.LONGEST_TEXT
     table: dict[str, Convert] = {
         "text": partial(cells.text, longest=longest),
         "sex": cells.sex,
-        "date": cells.day,
-        "birth_date": partial(cells.birth_day, today=today),
+        "date": partial(cells.day, formats=formats),
+        "birth_date": partial(cells.birth_day, today=today, formats=formats),
         "country": cells.country,
         "language": cells.language,
-        "number": cells.number,
+        "number": partial(cells.number, decimal=habits.decimal),
         "boolean": cells.boolean,
         "enum": partial(cells.enum, values=field.values),
         "email": cells.email,

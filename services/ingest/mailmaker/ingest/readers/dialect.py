@@ -16,10 +16,11 @@ _RECORDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The delimiter, and how many lines stand before the header (Excel's `sep=;`)."""
+    """The delimiter, how many lines stand before the header (Excel's `sep=;`), and the number of the first line."""
 
     delimiter: str
     skip_lines: int = 0
+    first_line: int = 1
 
 
 def detect(head: str, names: Collection[str] = ()) -> Dialect:
@@ -27,11 +28,16 @@ def detect(head: str, names: Collection[str] = ()) -> Dialect:
 
     `names` are header texts to know beside the standard ones. `head` may end in the middle of a line.
     """
-    first = head.lstrip("\r\n").split("\n", 1)[0].strip()
-    if first[:4].casefold() == "sep=" and first[4:] in DELIMITERS:
-        return Dialect(first[4:], 1)
+    if (told := separator_line(head)) is not None:
+        return Dialect(told, 1)
     known = {plain(name) for name in names} | KNOWN_HEADERS.keys()
     return Dialect(max(DELIMITERS, key=lambda delimiter: _score(head, delimiter, known)))
+
+
+def separator_line(head: str) -> str | None:
+    """The delimiter that Excel's own first line names."""
+    first = head.lstrip("\r\n").split("\n", 1)[0].strip("\r ").strip('"')
+    return first[4:] if first[:4].casefold() == "sep=" and first[4:] in DELIMITERS else None
 
 
 def _score(head: str, delimiter: str, known: Collection[str]) -> tuple[int, float, int]:

@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import AsyncIterator
 
-from mailmaker.ingest.readers.job import Answer, Job
+from mailmaker.ingest.readers.job import Answer, Job, Opened
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "SYSTEMROOT")
-_LONGEST_ANSWER = 1 << 20
+# One arena: a second one would take 64 MB of the addresses that the child may use.
+_OF_READERS = {"MALLOC_ARENA_MAX": "1"}
+_LONGEST_ANSWER = 4 << 20
 _GOODBYE = 5.0
 
 
@@ -20,12 +22,29 @@ class Reading:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._is_done = False
 
     async def next(self) -> Answer | None:
-        """The child's next word; None when it died without a last one."""
+        """The next word of a child that stages; None when it died without a last one."""
+        line = await self._line()
+        if not line.endswith(b"\n"):
+            return None
+        answer = Answer.decode(line)
+        self._is_done = answer.done or answer.code is not None
+        return answer
+
+    async def opened(self) -> Opened | None:
+        """The word of a child that opens; None when it died of the file."""
+        line = await self._line()
+        if line.endswith(b"\n"):
+            self._is_done = True
+            return Opened.decode(line)
+        await self._process.wait()
+        return None
+
+    async def _line(self) -> bytes:
         assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        return Answer.decode(line) if line.endswith(b"\n") else None
+        return await self._process.stdout.readline()
 
     @property
     def exit_code(self) -> int | None:
@@ -33,6 +52,10 @@ class Reading:
 
     async def end(self) -> None:
         """Ends the child, whatever it does, and reaps it."""
+        if self._is_done:
+            # It ends by itself: a kill would take its exit from under the loop that waits for it.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), _GOODBYE)
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -48,7 +71,7 @@ async def reading(job: Job) -> AsyncIterator[Reading]:
         "mailmaker.ingest.readers.child",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _OF_READERS,
         limit=_LONGEST_ANSWER,
     )
     child = Reading(process)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from mailmaker.ingest.readers.charset import Charset
+from mailmaker.ingest.readers.damage import Damage
 from mailmaker.ingest.readers.dialect import Dialect
 from mailmaker.ingest.readers.faults import Unreadable
 
@@ -32,9 +33,20 @@ class Batch:
 
 
 class Records:
-    """Iterates over a file's records, header included; blank lines are none. Raises Unreadable."""
+    """Iterates over a file's records, header included; blank lines are none. Raises Unreadable.
 
-    def __init__(self, file: BinaryIO, charset: Charset, dialect: Dialect, *, chunk: int = CHUNK) -> None:
+    `end` is the offset of what is no record any more; `damage` has counted lost characters by the end.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        charset: Charset,
+        dialect: Dialect,
+        *,
+        chunk: int = CHUNK,
+        end: int | None = None,
+    ) -> None:
         csv.field_size_limit(LONGEST_CELL)
         self._file = file
         self._codec = codecs.getincrementaldecoder(charset.codec)("strict")
@@ -42,8 +54,10 @@ class Records:
         self._skip_lines = dialect.skip_lines
         self._delimiter = dialect.delimiter
         self._size = chunk
-        self._line = 1
+        self._end = end
+        self._line = dialect.first_line
         self._done = 0
+        self.damage = Damage()
         self._in_record = False
         self._texts = self._chunks()
 
@@ -59,7 +73,7 @@ class Records:
         """Decoded text cut after a line end, so that no chunk but the last has an open line."""
         self._file.seek(self._skip_bytes)
         kept = ""
-        while data := self._file.read(self._size):
+        while data := self._file.read(self._room()):
             self._done = self._file.tell()
             text = kept + self._decoded(data, kept)
             cut = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
@@ -69,10 +83,15 @@ class Records:
                     "line.too_long", f"a line of more than {LONGEST_CELL} characters", self._line
                 )
             if cut:
+                self.damage.feed(text[:cut], self._line)
                 yield text[:cut]
         kept += self._decoded(b"", kept)
         if kept:
+            self.damage.feed(kept, self._line)
             yield kept if kept[-1] in "\r\n" else kept + "\n"
+
+    def _room(self) -> int:
+        return self._size if self._end is None else max(0, min(self._size, self._end - self._file.tell()))
 
     def _decoded(self, data: bytes, kept: str) -> str:
         try:

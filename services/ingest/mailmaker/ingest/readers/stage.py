@@ -7,15 +7,19 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
+from mailmaker.ingest.domain.findings import Finding
 from mailmaker.ingest.domain.mapping import WrongColumns
-from mailmaker.ingest.readers.columns import column
+from mailmaker.ingest.readers.columns import Habits
 from mailmaker.ingest.readers.faults import Unreadable
+from mailmaker.ingest.readers.filled import Filling, filled
 from mailmaker.ingest.readers.job import Answer, Job
-from mailmaker.ingest.readers.opening import Wishes, look
+from mailmaker.ingest.readers.limits import peak
+from mailmaker.ingest.readers.opening import Opening, look
 from mailmaker.ingest.readers.records import Records
 from mailmaker.ingest.readers.staging import Staging, without_repeats
+from mailmaker.ingest.readers.trailer import Trailer, find
 
 _BUFFER = 1 << 20
 _REPORT_EVERY = 0.25
@@ -36,29 +40,25 @@ def stage(job: Job, tell: Callable[[Answer], None]) -> Answer:
             _sync_directory(Path(path).parent)
         return answer
     except Unreadable as wrong:
-        return Answer(code=wrong.code, detail=wrong.detail)
+        return Answer(code=wrong.code, detail=wrong.detail, peak=peak())
     except WrongColumns as wrong:
-        return Answer(code=wrong.faults[0].code, detail=str(wrong))
+        return Answer(code=wrong.faults[0].code, detail=str(wrong), peak=peak())
     finally:
         for temporary in made:
             temporary.unlink(missing_ok=True)
 
 
 def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable[[Answer], None]) -> Answer:
-    today = date.fromisoformat(job.today)
     with (
         open(job.upload, "rb") as upload,
         _written(staged) as good,
         _written(outline) as entries,
         _written(rejects) as bad,
     ):
-        wishes = Wishes(job.key, job.custom, job.mapping, job.encoding, job.delimiter)
-        opening = look(upload, wishes, job.not_utf8_at)
-        columns = [
-            column(target.index, target.field, job.country, today) for target in opening.mapped.targets
-        ]
+        opening = look(upload, job.wishes(), job.not_utf8_at)
+        trailer = trailer_of(job, upload, opening)
         staging = Staging(
-            columns,
+            filled(opening.mapped, filling_of(job)),
             opening.mapped,
             job.key,
             good,
@@ -67,14 +67,17 @@ def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable
             empty_cells=job.empty_cells,
             names_rejected=job.names_rejected,
         )
-        rows, rejected, repeated = staging.run(
-            Records(upload, opening.charset, opening.dialect), _paced(tell)
+        records = Records(
+            upload, opening.charset, opening.dialect, end=None if trailer is None else trailer.end
         )
-        _check_rows(rows, job.expected_rows)
+        rows, rejected, repeated = staging.run(records, _paced(tell))
+        if rows == 0:
+            raise Unreadable("file.no_rows", "the file has a header and no rows")
         for file in (good, entries, bad):
             file.flush()
             os.fsync(file.fileno())
         duplicate = _dropped(staged, outline, repeated) if repeated else 0
+    findings = records.damage.findings(rows) + _counted(rows, job.expected_rows)
     return Answer(
         rows=rows,
         done=True,
@@ -86,14 +89,30 @@ def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable
         delimiter=opening.dialect.delimiter,
         fields=opening.mapped.fields,
         ignored=opening.mapped.ignored,
+        findings=tuple(findings + ([] if trailer is None else trailer.findings(rows))),
+        peak=peak(),
     )
 
 
-def _check_rows(rows: int, expected: int | None) -> None:
-    if rows == 0:
-        raise Unreadable("file.no_rows", "the file has a header and no rows")
-    if expected is not None and rows != expected:
-        raise Unreadable("file.row_count", f"{rows} rows where {expected} were announced: is the file cut?")
+def filling_of(job: Job) -> Filling:
+    """What the job says about cells."""
+    order = "name_surname" if job.split_name is None else job.split_name.order
+    habits = Habits(job.date_formats, job.decimal)
+    return Filling(job.country, date.fromisoformat(job.today), habits, order, job.defaults)
+
+
+def trailer_of(job: Job, upload: BinaryIO, opening: Opening) -> Trailer | None:
+    """The file's control total, where one is asked for."""
+    if job.trailer is None:
+        return None
+    return find(upload, opening.charset, job.trailer, any_delimiter=job.delimiter is not None)
+
+
+def _counted(rows: int, expected: int | None) -> list[Finding]:
+    if expected is None or rows == expected:
+        return []
+    detail = f"{rows} rows where {expected} were announced: is the file cut?"
+    return [Finding("file.row_count", detail, count=rows)]
 
 
 def _written(path: Path) -> IO[str]:

@@ -98,6 +98,11 @@ class Incoming:
     def path(self) -> Path:
         return self._path
 
+    @property
+    def plain(self) -> Path:
+        """Where the CSV that stands for a workbook or a packed file is written."""
+        return self._path.with_name(self._path.name + ".plain")
+
     def write(self, data: bytes) -> None:
         """Appends. Synced now and then, so that `sync` at the end has little left to wait for."""
         try:
@@ -124,9 +129,14 @@ class Incoming:
             raise _named(wrong) from wrong
         self._file.close()
 
-    def keep(self) -> None:
-        """Gives it its name, durably."""
-        os.replace(self._path, self._target)
+    def keep(self, *, plain: bool = False) -> None:
+        """Gives it its name, durably; with `plain`, the CSV that stands for it, and what came is gone."""
+        if plain:
+            self._sync_plain()
+            os.replace(self.plain, self._target)
+            self._path.unlink(missing_ok=True)
+        else:
+            os.replace(self._path, self._target)
         for folder in (self._target.parent, self._path.parent):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -139,7 +149,18 @@ class Incoming:
         if self._file is not None:
             self._file.close()
         self._path.unlink(missing_ok=True)
+        self.plain.unlink(missing_ok=True)
         self._target.unlink(missing_ok=True)
+
+    def _sync_plain(self) -> None:
+        try:
+            descriptor = os.open(self.plain, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as wrong:
+            raise _named(wrong) from wrong
 
 
 async def read(path: Path) -> AsyncIterator[bytes]:

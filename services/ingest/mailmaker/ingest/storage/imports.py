@@ -12,14 +12,16 @@ from uuid import UUID
 from asyncpg import Record
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.ingest.domain.fields import Field
-from mailmaker.ingest.domain.imports import Import, ListFacts, Options, Reading, State, Upload
+from mailmaker.ingest.domain.findings import Finding
+from mailmaker.ingest.domain.imports import Import, ListFacts, Reading, Source, State, Upload
+from mailmaker.ingest.domain.options import Options
 
 _COLUMNS = """account_id, id, options, about_list, file_name, size, sha256, line_ends, not_utf8_at, state, error_code,
-    error_detail, counts, done, total, reading, attempts, crashes, created_at, updated_at, version"""
+    error_detail, counts, done, total, reading, attempts, crashes, created_at, updated_at, version, source"""
 _ADD = f"""
 INSERT INTO imports (account_id, id, list_id, options, about_list, file_name, size, sha256, line_ends, not_utf8_at,
-       state, total, created_at, updated_at)
-VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6, $7, $8, $9, $10, 'received', $11, $12, $12) RETURNING {_COLUMNS}
+       state, total, created_at, updated_at, source)
+VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6, $7, $8, $9, $10, 'received', $11, $12, $12, $13::jsonb) RETURNING {_COLUMNS}
 """
 _ONE = f"SELECT {_COLUMNS} FROM imports WHERE account_id = $1 AND id = $2"
 _LOCKED = f"{_ONE} FOR UPDATE"
@@ -50,6 +52,7 @@ async def add(tx: Transaction, account_id: UUID, import_id: UUID, options: Optio
     row = await tx.driver.fetchrow(
         _ADD, account_id, import_id, options.list_id, json.dumps(options.as_json()), json.dumps(asdict(about)),
         upload.name, upload.size, upload.sha256, upload.line_ends, upload.not_utf8_at, max(upload.line_ends - 1, 0), at,
+        json.dumps(asdict(upload.source)),
     )  # fmt: skip
     return _import(row)
 
@@ -112,7 +115,12 @@ def _import(row: Record) -> Import:
         id=row["id"],
         options=Options.from_json(row["options"]),
         upload=Upload(
-            row["file_name"], row["size"], bytes(row["sha256"]), row["line_ends"], row["not_utf8_at"]
+            row["file_name"],
+            row["size"],
+            bytes(row["sha256"]),
+            row["line_ends"],
+            row["not_utf8_at"],
+            Source(**row["source"]),
         ),
         about=ListFacts(about["key"], about["country"], custom),
         state=State(row["state"]),
@@ -128,6 +136,7 @@ def _import(row: Record) -> Import:
             reading.get("delimiter", ""),
             tuple(reading.get("fields", ())),
             tuple(reading.get("ignored", ())),
+            tuple(Finding.from_json(one) for one in reading.get("findings", ())),
         ),
         attempts=row["attempts"],
         crashes=row["crashes"],

@@ -1,0 +1,187 @@
+"""ingest.actions.profiles: saved options of imports: kept, changed, forgotten, and chosen for a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mailmaker.common.ops.clock import Clock
+from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.ids import new_id
+from mailmaker.common.storage.keyset import Page, decode_cursor, encode_cursor
+from mailmaker.common.storage.transaction import Transaction
+from mailmaker.common.web.auth import check_list
+from mailmaker.common.web.call import Call
+from mailmaker.common.web.problem import Fault
+from mailmaker.ingest.domain.options import Options, Unsaid, completed
+from mailmaker.ingest.domain.profiles import Profile, chosen
+from mailmaker.ingest.errors import (
+    BadOptions,
+    ListNeeded,
+    ProfileNameTaken,
+    StaleProfile,
+    TooManyProfiles,
+    UnknownProfile,
+)
+from mailmaker.ingest.storage import profiles as store
+from pydantic import BaseModel
+
+MOST_PROFILES = 1_000
+
+
+class ProfileView(BaseModel):
+    """A saved profile. `version` is also its ETag."""
+
+    id: UUID
+    name: str
+    list: UUID | None
+    file_pattern: str | None
+    options: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+    @classmethod
+    def of(cls, it: Profile) -> ProfileView:
+        return cls(
+            id=it.id,
+            name=it.name,
+            list=it.list_id,
+            file_pattern=it.file_pattern,
+            options=dict(it.options),
+            created_at=it.created_at,
+            updated_at=it.updated_at,
+            version=it.version,
+        )
+
+
+async def add_profile(
+    db: Database, clock: Clock, call: Call, name: str, list_id: UUID | None, file_pattern: str | None,
+    options: dict[str, Any],
+) -> ProfileView:  # fmt: skip
+    """Saves a profile. Raises ProfileNameTaken, TooManyProfiles, Forbidden."""
+    _check(call, list_id)
+    now = clock.now()
+    async with db.write(call, "import_profile.added") as tx:
+        if (first := tx.replayed(ProfileView)) is not None:
+            return first
+        if await store.counted(tx, call.account_id) >= MOST_PROFILES:
+            raise TooManyProfiles(f"an account has at most {MOST_PROFILES} import profiles")
+        it = Profile(call.account_id, new_id(), name, list_id, file_pattern, options, now, now)
+        try:
+            await store.add(tx, it)
+        except store.NameTaken as wrong:
+            raise _taken() from wrong
+        tx.subject(it.id)
+        return await tx.keep(ProfileView.of(it))
+
+
+async def change_profile(
+    db: Database, clock: Clock, call: Call, profile_id: UUID, named: dict[str, Any], version: int | None
+) -> ProfileView:
+    """Changes what is named; `options` are replaced whole. Raises UnknownProfile, StaleProfile, ProfileNameTaken."""
+    async with db.write(call, "import_profile.changed") as tx:
+        it = await _held(tx, call, profile_id, version)
+        it = replace(it, **named, updated_at=clock.now(), version=it.version + 1)
+        _check(call, it.list_id)
+        try:
+            await store.change(tx, it)
+        except store.NameTaken as wrong:
+            raise _taken() from wrong
+        return ProfileView.of(it)
+
+
+async def remove_profile(db: Database, call: Call, profile_id: UUID) -> None:
+    """Forgets a profile. Imports keep the options that they were sent with. Raises UnknownProfile."""
+    async with db.write(call, "import_profile.removed") as tx:
+        await store.remove(tx, await _held(tx, call, profile_id, None))
+
+
+async def show_profile(db: Database, call: Call, profile_id: UUID) -> ProfileView:
+    """One profile. Raises UnknownProfile."""
+    async with db.account(call.account_id) as tx:
+        return ProfileView.of(_allowed(call, await store.one(tx, call.account_id, profile_id)))
+
+
+async def list_profiles(
+    db: Database, call: Call, *, list_id: UUID | None, cursor: str | None, limit: int
+) -> Page[ProfileView]:
+    """Profiles, oldest first."""
+    after = None if cursor is None else _position(cursor)
+    async with db.account(call.account_id) as tx:
+        found = await store.page(tx, call.account_id, after, list_id, call.list_ids, limit + 1)
+    more = len(found) > limit
+    items = [ProfileView.of(it) for it in found[:limit]]
+    return Page[ProfileView](items=items, next=encode_cursor(str(items[-1].id)) if more else None)
+
+
+async def profile_for(db: Database, account_id: UUID, list_id: UUID | None, file_name: str) -> Profile | None:
+    """The profile whose pattern a file's name matches best: a drop's look-up. None: no pattern matches."""
+    async with db.account(account_id) as tx:
+        return chosen(await store.patterned(tx, account_id, list_id), list_id, file_name)
+
+
+async def options_for(db: Database, call: Call, asked: dict[str, Any]) -> Options:
+    """What the client asks, completed by the profile it names. Raises UnknownProfile, BadOptions."""
+    says: dict[str, Any] = {}
+    if asked.get("profile") is not None:
+        async with db.account(call.account_id) as tx:
+            it = await store.one(tx, call.account_id, UUID(asked["profile"]))
+        says = _named(call, it, asked).says()
+    try:
+        return completed(asked, says)
+    except Unsaid as wrong:
+        fault = Fault(f"/options/{wrong.name}", "missing", str(wrong))
+        raise BadOptions("the options named in `errors` are missing", faults=[fault]) from wrong
+
+
+def _named(call: Call, it: Profile | None, asked: dict[str, Any]) -> Profile:
+    try:
+        it = _allowed(call, it)
+    except UnknownProfile as wrong:
+        fault = Fault("/options/profile", wrong.code, "this account has no such profile")
+        raise UnknownProfile(wrong.detail, faults=[fault]) from wrong
+    if it.list_id is not None and asked.get("list") not in (None, str(it.list_id)):
+        fault = Fault("/options/profile", "profile.other_list", "this profile is another list's")
+        raise BadOptions("the profile is another list's", faults=[fault])
+    return it
+
+
+async def _held(tx: Transaction, call: Call, profile_id: UUID, version: int | None) -> Profile:
+    it = _allowed(call, await store.one(tx, call.account_id, profile_id, lock=True))
+    _check(call, it.list_id)
+    tx.subject(it.id)
+    if version is not None and version != it.version:
+        raise StaleProfile("the profile was changed since you read it")
+    return it
+
+
+def _allowed(call: Call, it: Profile | None) -> Profile:
+    """A key limited to lists sees their profiles and those of no list."""
+    hidden = it is not None and call.list_ids is not None and it.list_id not in (None, *call.list_ids)
+    if it is None or hidden:
+        raise UnknownProfile("no such import profile")
+    return it
+
+
+def _check(call: Call, list_id: UUID | None) -> None:
+    """A key limited to lists may not touch what serves other lists too."""
+    if list_id is not None:
+        check_list(call, list_id)
+    elif call.list_ids is not None:
+        raise ListNeeded("this key may touch profiles of its own lists only; name one in `list`")
+
+
+def _taken() -> ProfileNameTaken:
+    fault = Fault("/name", "profile.name_taken", "choose another name")
+    return ProfileNameTaken("the account has a profile of this name", faults=[fault])
+
+
+def _position(cursor: str) -> UUID:
+    try:
+        return UUID(str(decode_cursor(cursor)[0]))
+    except (ValueError, IndexError) as wrong:
+        fault = Fault("/cursor", "cursor.unknown", "begin without a cursor")
+        raise BadOptions("the cursor is not one of ours", faults=[fault]) from wrong

@@ -1,0 +1,113 @@
+"""ingest.domain.options: what a client asks of an import, complete with defaults, and what a saved profile adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+Word = Literal["keep", "erase"]
+Mode = Literal["incremental", "add", "update", "full", "opt_out"]
+
+
+class Unsaid(ValueError):
+    """An option that neither the client nor the profile names. `name` is which."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"name the option `{name}`, or a profile that has it")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Above these percentages an import waits for somebody's word. None: never for that reason."""
+
+    max_removed_percent: float | None = None
+    max_dropped_percent: float | None = None
+    max_rejected_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitName:
+    """One column that holds name and surname, and in which order."""
+
+    column: str
+    order: Literal["name_surname", "surname_name"] = "name_surname"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for, complete with defaults."""
+
+    list_id: UUID
+    mode: Mode
+    profile_id: UUID | None = None
+    mapping: Mapping[str, str | None] = field(default_factory=dict)
+    empty_cells: Word | Mapping[str, Word] = "keep"
+    protect_cancellations: bool = True
+    consent: Literal["subscribed", "pending"] = "subscribed"
+    apply: Literal["auto", "on_approval"] = "auto"
+    expected_rows: int | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | int | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    date_formats: tuple[str, ...] = ()
+    decimal: Literal[".", ","] | None = None
+    split_name: SplitName | None = None
+    trailer: str | None = None
+    guards: Guards | None = None
+
+    @property
+    def empty_word(self) -> Word:
+        """What an empty cell does to the fields that `empty_by_field` does not name."""
+        return self.empty_cells if isinstance(self.empty_cells, str) else "keep"
+
+    @property
+    def empty_by_field(self) -> dict[str, Word]:
+        """What an empty cell does, field by field."""
+        return {} if isinstance(self.empty_cells, str) else dict(self.empty_cells)
+
+    @property
+    def empty_text(self) -> str:
+        """The whole policy in one text: rows of files that differ in it mean different things."""
+        fields = self.empty_by_field
+        return " ".join([self.empty_word, *(f"{name}={fields[name]}" for name in sorted(fields))])
+
+    def as_json(self) -> dict[str, Any]:
+        """The options as the API shows them."""
+        made = {name: getattr(self, name) for name in self.__slots__}
+        made["list"], made["profile"] = str(made.pop("list_id")), made.pop("profile_id")
+        made["profile"] = None if made["profile"] is None else str(made["profile"])
+        made["mapping"], made["defaults"] = dict(self.mapping), dict(self.defaults)
+        made["empty_cells"] = self.empty_by_field or self.empty_word
+        made["date_formats"] = list(self.date_formats)
+        made["split_name"] = None if self.split_name is None else asdict(self.split_name)
+        made["guards"] = None if self.guards is None else asdict(self.guards)
+        return made
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Options:
+        """Options that `as_json` wrote, also those of an earlier release; what is missing has its default."""
+        rest = {name: value for name, value in found.items() if name in cls.__slots__}
+        if rest.get("split_name") is not None:
+            rest["split_name"] = SplitName(**rest["split_name"])
+        if rest.get("guards") is not None:
+            rest["guards"] = Guards(**rest["guards"])
+        rest["date_formats"] = tuple(rest.get("date_formats") or ())
+        profile = found.get("profile")
+        return cls(
+            list_id=UUID(str(found["list"])),
+            profile_id=None if profile is None else UUID(str(profile)),
+            **{**rest, "mapping": rest.get("mapping") or {}, "defaults": rest.get("defaults") or {}},
+        )
+
+
+def completed(asked: Mapping[str, Any], profile: Mapping[str, Any] | None = None) -> Options:
+    """What the client says, else what the profile says, else the default. Raises Unsaid for what has none."""
+    said = {**(profile or {}), **asked}
+    for name in ("list", "mode"):
+        if said.get(name) is None:
+            raise Unsaid(name)
+    return Options.from_json(said)
