@@ -5,14 +5,18 @@ Problem
 |   |-- UnknownImport        import.unknown
 |   |-- UnknownList          list.unknown: faults name /options/list
 |   |-- NoRejects            rejects.none: the file has not been read yet
+|   |-- UnknownDrop          drop.unknown
 |-- Invalid 422
 |   |-- BadUpload            upload.invalid: not multipart, a part missing, options that are not JSON
 |   |-- BadOptions           options.invalid: faults name /options/...
+|   |-- BadDrop              drop.invalid: faults name the field
 |   |-- NotAvailable         not_available: the interface names it, this release does not do it yet
 |   |-- BadFile              the reader's code (file.empty, encoding.unknown, columns.no_key ...): faults name /file
 |-- UploadTooLarge 413       upload.too_large
 |-- Conflict 409
 |   |-- WrongState           import.state: the import is not in a state that allows the verb
+|   |-- AlreadyTaken         drop.taken: an import of this file exists; of the inside only
+|   |-- NoSeal               pgp.not_configured: this platform keeps no keys
 |-- Unavailable 503 (temporary)
     |-- NoRoom 507           upload.no_room: the disk is full; nothing was kept
 """
@@ -38,6 +42,30 @@ class NoRejects(NotFound):
     """Row errors are known once the file has been read."""
 
     code = "rejects.none"
+
+
+class UnknownDrop(NotFound):
+    """No such drop in this account."""
+
+    code = "drop.unknown"
+
+
+class BadDrop(Invalid):
+    """A drop as it is asked for cannot be."""
+
+    code = "drop.invalid"
+
+
+class AlreadyTaken(Conflict):
+    """What becomes of a dropped file has been decided before."""
+
+    code = "drop.taken"
+
+
+class NoSeal(Conflict):
+    """Private keys are kept sealed, and the platform has been given no secret to seal them with."""
+
+    code = "pgp.not_configured"
 
 
 class BadUpload(Invalid):

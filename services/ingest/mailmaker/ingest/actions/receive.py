@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from mailmaker.common.contracts.internal import ListRow
 from mailmaker.common.ops.clock import Clock
-from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.engine import Database, Transaction
 from mailmaker.common.storage.ids import new_id
 from mailmaker.common.web.auth import check_list
 from mailmaker.common.web.call import Call
@@ -25,6 +26,7 @@ from mailmaker.ingest.storage import imports as store
 from mailmaker.ingest.storage.files import Files, Incoming
 
 _WRITE_SIZE = 1 << 20
+Beside = Callable[[Transaction, UUID], Awaitable[None]]
 
 
 class Arrival:
@@ -82,9 +84,18 @@ class Receiver:
         self._wake = wake
 
     async def receive(
-        self, call: Call, arrival: Arrival, scanned: Scanned, options: Options, name: str
+        self,
+        call: Call,
+        arrival: Arrival,
+        scanned: Scanned,
+        options: Options,
+        name: str,
+        beside: Beside | None = None,
     ) -> ImportView:
-        """What can be refused by the file's head is refused here; rows are judged while they are read."""
+        """What can be refused by the file's head is refused here; rows are judged while they are read.
+
+        `beside` writes what must be committed with the import, or raises.
+        """
         about = await self._list(call, options.list_id)
         await asyncio.to_thread(_look, arrival, scanned, options, about)
         upload = Upload(name, scanned.size, scanned.sha256, scanned.line_ends, scanned.not_utf8_at)
@@ -96,6 +107,8 @@ class Receiver:
             await arrival.keep()
             made = await store.add(tx, call.account_id, arrival.id, options, about, upload, self._clock.now())
             tx.subject(made.id)
+            if beside is not None:
+                await beside(tx, made.id)
             answer = await tx.keep(view(made))
         self._wake.set()
         return answer
