@@ -121,6 +121,9 @@ class Dropping:
     def names(self, drop: dict[str, Any], folder: str) -> list[str]:
         return sorted(os.listdir(self.home(drop, folder)))
 
+    def bytes_in(self, drop: dict[str, Any]) -> int:
+        return sum(path.stat().st_size for path in self.home(drop, "in").iterdir())
+
     def ssh(self, drop: dict[str, Any], **more: Any) -> Any:
         """An SSH connection; by password unless told otherwise."""
         assert self.sftp.address is not None

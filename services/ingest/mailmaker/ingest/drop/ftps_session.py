@@ -63,6 +63,12 @@ class InboxData(TLS_DTPHandler):  # type: ignore[misc]  # the library has no typ
             self.ended_well = bool(self.socket.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
         super().close()
 
+    def handle_error(self) -> None:
+        """Tells the client, in clear words on the control channel, that the transfer ended: the library's TLS half
+        would close this connection and leave him waiting."""
+        self._error = True
+        DTPHandler.handle_error(self)
+
     def log_exception(self, instance: object) -> None:
         _log_exception()
 

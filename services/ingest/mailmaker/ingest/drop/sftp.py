@@ -54,6 +54,7 @@ class Guest(asyncssh.SSHServer):
 
     async def begin_auth(self, username: str) -> bool:
         """Everybody has to log in; whether the user exists is not told."""
+        self._shown = None
         try:
             self._asked = await self._entrance.find(username, PROTOCOL)
         except _AWAY:
@@ -89,16 +90,16 @@ class Guest(asyncssh.SSHServer):
     def _admit(self, drop: Drop) -> bool:
         if self._session is None or not self._sessions.has_room(drop):
             return False
-        self._shown = drop
+        self._shown = self._session.drop = drop
         return True
 
     async def come_in(self) -> Inbox:
-        """The inbox, once somebody was let in. Raises PermissionDenied."""
-        if self._shown is None or self._session is None:
+        """The inbox of the user who was let in, whatever other names were tried before. Raises PermissionDenied."""
+        drop, user = self._shown, self._conn and self._conn.get_extra_info("username")
+        if drop is None or drop.user_name != user:
             raise asyncssh.PermissionDenied("nobody was let in")
-        self._session.drop = self._shown
         try:
-            return await self._entrance.come_in(self._shown, PROTOCOL)
+            return await self._entrance.come_in(drop, PROTOCOL)
         except (*_AWAY, OSError) as wrong:
             raise asyncssh.PermissionDenied("the inbox cannot be opened at the moment") from wrong
 
