@@ -49,6 +49,7 @@ async def test_a_file_by_ftps_is_imported(dropping: Dropping) -> None:
         client.storbinary("STOR /in/people.csv", io.BytesIO(GOOD))
         client.cwd("/in")
         listed = client.nlst()
+        client.voidcmd("TYPE I")
         assert client.size("people.csv") == len(GOOD)
         client.quit()
         return listed
@@ -169,9 +170,12 @@ async def test_a_client_that_comes_back_takes_over_from_its_hanging_session(drop
     async with dropping.ssh(drop) as old, old.start_sftp_client() as hanging:
         stale = await hanging.open("/in/people.csv", "wb")
         await stale.write(GOOD[:10])
-        async with dropping.ssh(drop) as new, new.start_sftp_client() as sftp:
-            async with sftp.open("/in/people.csv", "r+b") as file:
-                await file.write(GOOD[10:], offset=10)
+        async with (
+            dropping.ssh(drop) as new,
+            new.start_sftp_client() as sftp,
+            sftp.open("/in/people.csv", "r+b") as file,
+        ):
+            await file.write(GOOD[10:], offset=10)
         with pytest.raises(asyncssh.SFTPError):
             await stale.write(b"garbage", offset=0)
         (taken,) = await dropping.taken(drop)
