@@ -25,6 +25,8 @@ TOLD = {
     "account_key",
     "account_id",
     "inbound_smtp",
+    "sftp",
+    "ftps",
     "sandbox",
     "database_url",
     "kafka",

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ingest_drops import Dropping
 from ingest_house import CORPORA, TOKEN, Contacts, Ingest
 from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.seal import Seal
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.ingest.actions.opening import Opener
+from mailmaker.ingest.actions.pgp import PURPOSE, PgpKeys
 from mailmaker.ingest.actions.read import ReaderWorker
 from mailmaker.ingest.actions.receive import Receiver
-from mailmaker.ingest.api import imports, internal, profiles, state
+from mailmaker.ingest.api import drops, imports, internal, profiles, state
 from mailmaker.ingest.storage.files import Files
 from pydantic import SecretStr
 
@@ -38,17 +41,18 @@ async def ingest(database_of: Callable[[str], Awaitable[Database]], tmp_path: Pa
     door = InternalClient("http://contacts", SecretStr(TOKEN), transport=httpx.MockTransport(contacts.answer))
     keyring = KeyRing(contacts, clock, db)
     files = Files(tmp_path)
+    pgp_keys = PgpKeys(db, Seal("a secret of the tests only", PURPOSE))
     shared = Shared(
         service_token=SecretStr(TOKEN), token_keys=SecretStr("1:" + "a" * 43), pepper=SecretStr("a" * 43)
     )  # type: ignore[call-arg]
     receiver = Receiver(db, door, clock, wake, Opener(2, MAX_UNPACKED, clock))
     app = create_app(
         "ingest",
-        [imports.router, profiles.router, internal.router],
+        [imports.router, profiles.router, drops.router, internal.router],
         shared=shared,
         keyring=keyring,
         metrics=Metrics(),
-        state=state.House(db, files, receiver, door, clock, MAX_UPLOAD),
+        state=state.House(db, files, receiver, door, clock, MAX_UPLOAD, pgp_keys),
         ready={},
         unlimited=("/v1/imports",),
     )
@@ -66,3 +70,10 @@ async def ingest(database_of: Callable[[str], Awaitable[Database]], tmp_path: Pa
     await asyncio.wait_for(pulling, 10)
     for resource in (keyring, door, files):
         await resource.close()
+
+
+@pytest.fixture
+async def dropping(ingest: Ingest) -> AsyncIterator[Dropping]:
+    """The house with its SFTP and FTPS doors open."""
+    async with Dropping(ingest) as made:
+        yield made

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -156,6 +156,37 @@ def demo(
     raise typer.Exit(play(contacts, file, noes, kills, directory, as_json))
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The file.")],
+    into: Annotated[str, typer.Option("--list", help="The list it goes into, by id or by name.")],
+    mode: Annotated[str, typer.Option(help="incremental, add, update, full or opt_out.")] = "incremental",
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and ask before.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --plan: approve without asking.")] = False,
+    more: Annotated[str, typer.Option("--options", help="More options of POST /v1/imports, as JSON.")] = "{}",
+    base_url: Annotated[str | None, typer.Option(help="Where the platform answers.")] = None,
+    key: Annotated[str | None, typer.Option(help="An API key; better in MAILMAKER_API_KEY.")] = None,
+    state: Annotated[Path, typer.Option(help="The directory of `mailmaker up`.")] = Path(".mailmaker"),
+    as_json: AsJson = False,
+) -> None:
+    """Import a file into a list of a running platform. Exit code 0: applied, 1: not, 3: it waits for approval."""
+    from mailmaker.common.commands.api import Refused, Where
+    from mailmaker.common.commands.import_file import Order, import_file
+
+    try:
+        options = json.loads(more)
+        if not isinstance(options, dict):
+            raise ValueError("not an object")
+    except ValueError as wrong:
+        _refuse(ValueError(f"--options is a JSON object: {wrong}"))
+    try:
+        order = Order(file, into, mode, plan, yes, options)
+        code = import_file(Where.found(base_url, key, state), order, as_json)
+    except Refused as wrong:
+        _fail(wrong)
+    raise typer.Exit(code)
+
+
 def _write(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
@@ -168,12 +199,12 @@ def _print(data: Any, as_json: bool, text: str) -> None:
     typer.echo(json.dumps(data, indent=2) if as_json else text)
 
 
-def _refuse(wrong: Exception) -> None:
+def _refuse(wrong: Exception) -> NoReturn:
     typer.echo(f"mailmaker: {wrong}", err=True)
     raise typer.Exit(2)
 
 
-def _fail(wrong: Exception) -> None:
+def _fail(wrong: Exception) -> NoReturn:
     typer.echo(f"mailmaker: {wrong}", err=True)
     raise typer.Exit(1)
 

@@ -6,9 +6,11 @@ Problem
 |   |-- UnknownList          list.unknown: faults name /options/list
 |   |-- UnknownProfile       profile.unknown: faults name /options/profile where an import named it
 |   |-- NoRejects            rejects.none: the file has not been read yet
+|   |-- UnknownDrop          drop.unknown
 |-- Invalid 422
 |   |-- BadUpload            upload.invalid: not multipart, a part missing, options that are not JSON
 |   |-- BadOptions           options.invalid: faults name /options/...
+|   |-- BadDrop              drop.invalid: faults name the field
 |   |-- NotAvailable         not_available: the interface names it, this release does not do it yet
 |   |-- BadFile              the reader's code (file.empty, file.bomb, encoding.unknown ...): faults name /file
 |-- UploadTooLarge 413       upload.too_large
@@ -17,6 +19,8 @@ Problem
 |   |-- ProfileNameTaken     profile.name_taken: faults name /name
 |   |-- TooManyProfiles      profile.too_many
 |   |-- StaleProfile 412     version_mismatch: `If-Match` did not name the present version
+|   |-- AlreadyTaken         drop.taken: an import of this file exists; of the inside only
+|   |-- NoSeal               pgp.not_configured: this platform keeps no keys
 |-- Forbidden 403
 |   |-- ListNeeded           list_not_allowed: a key limited to lists and a profile of no list
 |-- Unavailable 503 (temporary)
@@ -77,6 +81,30 @@ class ListNeeded(Forbidden):
     """A key limited to lists may not touch what serves other lists too."""
 
     code = "list_not_allowed"
+
+
+class UnknownDrop(NotFound):
+    """No such drop in this account."""
+
+    code = "drop.unknown"
+
+
+class BadDrop(Invalid):
+    """A drop as it is asked for cannot be."""
+
+    code = "drop.invalid"
+
+
+class AlreadyTaken(Conflict):
+    """What becomes of a dropped file has been decided before."""
+
+    code = "drop.taken"
+
+
+class NoSeal(Conflict):
+    """Private keys are kept sealed, and the platform has been given no secret to seal them with."""
+
+    code = "pgp.not_configured"
 
 
 class BadUpload(Invalid):

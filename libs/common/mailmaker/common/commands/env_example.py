@@ -16,6 +16,7 @@ _HEAD = """\
 """
 _LAUNCHER = {
     "MAILMAKER_ADMIN_DATABASE_URL": "`mailmaker migrate` only: PostgreSQL, as the owner of all schemas.",
+    "MAILMAKER_API_KEY": "`mailmaker import` only: an account's key; MAILMAKER_BASE_URL says where the platform is.",
     "MAILMAKER_PG_BIN": "`mailmaker up` only: the directory of PostgreSQL's programs.",
     "MAILMAKER_JAVA": "`mailmaker up` only: the java to run Apache Kafka with, 17 or newer.",
 }

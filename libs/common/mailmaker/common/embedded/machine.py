@@ -57,6 +57,8 @@ class Machine:
             "account_key": demo.account_key,
             "account_id": demo.account_id,
             "inbound_smtp": f"{HOST}:{self.plan.inbound_port}",
+            "sftp": f"{HOST}:{self.plan.sftp_port}",
+            "ftps": f"{HOST}:{self.plan.ftps_port}",
             "sandbox": f"{HOST}:{self.plan.sandbox_port}" if self._sandbox else None,
             "database_url": database_url,
             "kafka": kafka or None,

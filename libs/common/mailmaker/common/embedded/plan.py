@@ -47,6 +47,8 @@ class Plan:
     inbound_port: int
     sandbox_port: int | None
     smarthost: str
+    sftp_port: int
+    ftps_port: int
 
     @property
     def base_url(self) -> str:
@@ -98,7 +100,13 @@ class Plan:
         state = self.state
         match house:
             case "ingest":
-                return {"MAILMAKER_INGEST_FILES": str(state.folder("ingest"))}
+                return {
+                    "MAILMAKER_INGEST_FILES": str(state.folder("ingest")),
+                    "MAILMAKER_INGEST_SEAL_SECRET": state.secret("seal_secret", random_key),
+                    "MAILMAKER_INGEST_DROP_HOST": HOST,
+                    "MAILMAKER_INGEST_SFTP_PORT": str(self.sftp_port),
+                    "MAILMAKER_INGEST_FTPS_PORT": str(self.ftps_port),
+                }
             case "dispatch":
                 return {
                     "MAILMAKER_DISPATCH_SMARTHOST": self.smarthost,
@@ -141,6 +149,8 @@ def draw(state: State, options: UpOptions, houses: Sequence[str]) -> Plan:
         inbound_port=state.ports.get("inbound"),
         sandbox_port=sandbox,
         smarthost=options.smarthost or f"{HOST}:{sandbox}",
+        sftp_port=state.ports.get("sftp"),
+        ftps_port=state.ports.get("ftps"),
     )
 
 

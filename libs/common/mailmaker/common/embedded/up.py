@@ -87,6 +87,7 @@ Mail-Maker is ready after {seconds:.1f} s.
   API key       {facts["account_key"]}
   operator key  {facts["operator_key"]}
   mail in       {facts["inbound_smtp"]}
+  files in      SFTP {facts["sftp"]}, FTPS {facts["ftps"]}: POST /v1/drops opens an inbox
   sandbox       {sandbox}
   PostgreSQL    {facts["database_url"].rpartition("@")[2]}
   Apache Kafka  {facts["kafka"] or "none: the in-process bus"}

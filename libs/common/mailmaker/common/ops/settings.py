@@ -102,7 +102,7 @@ def load(cls: type[S], environ: Mapping[str, str], prefix: str) -> S:
 def load_shared(environ: Mapping[str, str], houses: tuple[str, ...]) -> Shared:
     """The shared settings: every MAILMAKER_ key that is not a house's own and not the launcher's."""
     own = tuple(f"{PREFIX}{name.upper()}_" for name in houses)
-    launcher = ("MAILMAKER_PG_BIN", "MAILMAKER_JAVA", "MAILMAKER_ADMIN_DATABASE_URL")
+    launcher = ("MAILMAKER_PG_BIN", "MAILMAKER_JAVA", "MAILMAKER_ADMIN_DATABASE_URL", "MAILMAKER_API_KEY")
     shared = {
         name: value
         for name, value in environ.items()

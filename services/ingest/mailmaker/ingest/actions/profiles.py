@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from mailmaker.common.storage.transaction import Transaction
 from mailmaker.common.web.auth import check_list
 from mailmaker.common.web.call import Call
 from mailmaker.common.web.problem import Fault
-from mailmaker.ingest.domain.options import Options, Unsaid, completed
+from mailmaker.ingest.domain.options import Mode, Options, Unsaid, completed
 from mailmaker.ingest.domain.profiles import Profile, chosen
 from mailmaker.ingest.errors import (
     BadOptions,
@@ -123,21 +124,26 @@ async def profile_for(db: Database, account_id: UUID, list_id: UUID | None, file
         return chosen(await store.patterned(tx, account_id, list_id), list_id, file_name)
 
 
-async def options_for(db: Database, call: Call, asked: dict[str, Any]) -> Options:
-    """What the client asks, completed by the profile it names. Raises UnknownProfile, BadOptions."""
+async def options_for(
+    db: Database, call: Call, asked: Mapping[str, Any], *, mode: Mode | None = None
+) -> Options:
+    """What the client asks, completed by the profile it names. `mode`: where neither says one.
+
+    Raises UnknownProfile, BadOptions.
+    """
     says: dict[str, Any] = {}
     if asked.get("profile") is not None:
         async with db.account(call.account_id) as tx:
             it = await store.one(tx, call.account_id, UUID(asked["profile"]))
         says = _named(call, it, asked).says()
     try:
-        return completed(asked, says)
+        return completed(asked, says if mode is None else {"mode": mode, **says})
     except Unsaid as wrong:
         fault = Fault(f"/options/{wrong.name}", "missing", str(wrong))
         raise BadOptions("the options named in `errors` are missing", faults=[fault]) from wrong
 
 
-def _named(call: Call, it: Profile | None, asked: dict[str, Any]) -> Profile:
+def _named(call: Call, it: Profile | None, asked: Mapping[str, Any]) -> Profile:
     try:
         it = _allowed(call, it)
     except UnknownProfile as wrong:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from mailmaker.common.contracts.internal import ListRow
 from mailmaker.common.ops.clock import Clock
-from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.engine import Database, Transaction
 from mailmaker.common.storage.ids import new_id
 from mailmaker.common.web.auth import check_list
 from mailmaker.common.web.call import Call
@@ -28,6 +29,7 @@ from mailmaker.ingest.storage import imports as store
 from mailmaker.ingest.storage.files import Files, Incoming
 
 _WRITE_SIZE = 1 << 20
+Beside = Callable[[Transaction, UUID], Awaitable[None]]
 
 
 class Arrival:
@@ -96,10 +98,12 @@ class Receiver:
         name: str,
         *,
         json_lines: bool = False,
+        beside: Beside | None = None,
     ) -> ImportView:
         """The file is opened here, once: what cannot be imported is refused; rows are judged while they are read.
 
-        `json_lines`: the client says that it is, whatever its first bytes look like. Raises BadFile, UnknownList.
+        `json_lines`: the client says that it is, whatever its first bytes look like. `beside` writes what must be committed
+        with the import, or raises. Raises BadFile, UnknownList.
         """
         about = await self.list_facts(call, options.list_id)
         opened = await self._opener.open(arrival.incoming, scanned, options, about, json_lines=json_lines)
@@ -115,6 +119,8 @@ class Receiver:
             await arrival.keep(plain=opened.plain)
             made = await store.add(tx, call.account_id, arrival.id, options, about, upload, self._clock.now())
             tx.subject(made.id)
+            if beside is not None:
+                await beside(tx, made.id)
             answer = await tx.keep(view(made))
         self._wake.set()
         return answer

@@ -35,7 +35,7 @@ async def list_imports(
     db: Database, call: Call, *, list_id: UUID | None, cursor: str | None, limit: int
 ) -> Page[ImportView]:
     """Imports, newest first."""
-    before = _position(cursor)
+    before = position(cursor)
     async with db.account(call.account_id) as tx:
         found = await store.page(tx, call.account_id, before, list_id, call.list_ids, limit + 1)
     more = len(found) > limit
@@ -65,7 +65,8 @@ async def staged_file(db: Database, files: Files, import_id: UUID) -> Path:
     return path
 
 
-def _position(cursor: str | None) -> UUID | None:
+def position(cursor: str | None) -> UUID | None:
+    """Where the last page ended. Raises Invalid for a cursor that is not ours."""
     if cursor is None:
         return None
     try:

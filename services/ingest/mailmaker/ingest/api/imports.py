@@ -73,7 +73,7 @@ async def preview(request: Request, call: Annotated[Call, may("imports:write")])
     arrival = Arrival(house.files, house.max_upload)
     try:
         sent = await taken(request, arrival)
-        options = await options_for(house.db, call, {"mode": "incremental", **sent.asked})
+        options = await options_for(house.db, call, sent.asked, mode="incremental")
         scanned = await arrival.end()
         return await house.receiver.preview(
             call, arrival, scanned, options, sent.name, json_lines=sent.json_lines

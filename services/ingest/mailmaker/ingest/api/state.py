@@ -8,6 +8,7 @@ from fastapi import Request
 from mailmaker.common.ops.clock import Clock
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.web.internal import InternalClient
+from mailmaker.ingest.actions.pgp import PgpKeys
 from mailmaker.ingest.actions.receive import Receiver
 from mailmaker.ingest.storage.files import Files
 
@@ -22,6 +23,8 @@ class House:
     contacts: InternalClient
     clock: Clock
     max_upload: int
+    pgp_keys: PgpKeys
+    ftp_plain: bool = False
 
 
 def house_of(request: Request) -> House:

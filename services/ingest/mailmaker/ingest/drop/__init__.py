@@ -1,0 +1,1 @@
+"""ingest.drop: the SFTP and FTPS doors."""
