@@ -68,7 +68,8 @@ CREATED_VERDICTS = f"""
 WITH r AS MATERIALIZED ({_ROWS})
 INSERT INTO verdicts
 SELECT r.action, r.contact_id, CASE WHEN d.contact_id IS NULL THEN 'kept' ELSE 'restored' END
-  FROM r LEFT JOIN changes d ON d.line IS NULL AND d.contact_id = r.contact_id WHERE r.before IS NULL
+  FROM r LEFT JOIN changes d ON d.line IS NULL AND d.contact_id = r.contact_id
+ WHERE r.before IS NULL AND r.after IS NOT NULL
 """
 _KEY = {
     KeyKind.EMAIL: "lower(r.before ->> 'email')",
