@@ -145,6 +145,7 @@ class ReaderWorker:
         )
 
     def _event(self, of: Import, answer: Answer) -> ImportStaged:
+        keys = {field.name: field.stored for field in of.about.custom}
         return ImportStaged(
             account_id=of.account_id,
             occurred_at=self._clock.now(),
@@ -156,7 +157,7 @@ class ReaderWorker:
             duplicate=answer.duplicate,
             staged=answer.staged,
             named=answer.named,
-            fields=answer.fields,
+            fields=tuple(keys.get(name, name) for name in answer.fields),
             empty_cells=of.options.empty_cells,
             protect_cancellations=of.options.protect_cancellations,
             consent=of.options.consent,
