@@ -34,7 +34,7 @@ from mailmaker.contacts.actions.hear_imports import hear_staged
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports
-from mailmaker.contacts.api import accounts, contacts, internal, lists, plans, segments
+from mailmaker.contacts.api import accounts, contacts, fields, internal, lists, plans, segments
 from pydantic import SecretStr
 
 OPERATOR = "mm_op_test"
@@ -148,6 +148,20 @@ def _csv(rows: Sequence[Sequence[object]]) -> bytes:
 
 
 @dataclass
+class Dispatch:
+    """Messages that the test says were meant for a contact. `away`: it does not answer."""
+
+    messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    away: bool = False
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if self.away:
+            return httpx.Response(503)
+        found = self.messages.get(request.url.path.split("/")[5], [])
+        return httpx.Response(200, json={"items": found, "more": False})
+
+
+@dataclass
 class Client:
     """One account and what it does at the doors."""
 
@@ -193,6 +207,7 @@ class Rig:
     http: httpx.AsyncClient
     suppression: Suppression
     ingest: Ingest
+    dispatch: Dispatch
 
     async def client(self, name: str = "Rossi") -> Client:
         answer = await self.operate("POST", "/v1/accounts", {"name": name})
@@ -304,15 +319,18 @@ class Rig:
 
 
 async def rig_on(db: Database) -> AsyncIterator[Rig]:
-    suppression, ingest = Suppression(), Ingest()
+    suppression, ingest, dispatch = Suppression(), Ingest(), Dispatch()
     token = SecretStr(SERVICE)
     to_suppression = InternalClient(
         "http://suppression", token, transport=httpx.MockTransport(suppression.answer)
     )
     to_ingest = InternalClient("http://ingest", token, transport=httpx.MockTransport(ingest.answer))
+    to_dispatch = InternalClient("http://dispatch", token, transport=httpx.MockTransport(dispatch.answer))
+    await to_dispatch.open()
     await to_suppression.open()
     await to_ingest.open()
-    house = Contacts(db, SystemClock(), PEPPER, to_ingest, FeedFollower(to_suppression, pepper_check(PEPPER)))
+    feed = FeedFollower(to_suppression, pepper_check(PEPPER))
+    house = Contacts(db, SystemClock(), PEPPER, to_ingest, feed, to_dispatch)
     keyring = KeyRing(OwnKeys(db), SystemClock())
     await keyring.pull()
     shared = Shared(
@@ -324,6 +342,7 @@ async def rig_on(db: Database) -> AsyncIterator[Rig]:
     routers = [
         accounts.router,
         lists.router,
+        fields.router,
         segments.router,
         contacts.router,
         plans.router,
@@ -336,8 +355,9 @@ async def rig_on(db: Database) -> AsyncIterator[Rig]:
     pulling = asyncio.create_task(keyring.run(stop))
     follow = FollowSuppressions(house)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://contacts") as http:
-        yield Rig(db, house, follow, RunImports(house, follow), keyring, http, suppression, ingest)
+        yield Rig(db, house, follow, RunImports(house, follow), keyring, http, suppression, ingest, dispatch)
     stop.set()
     await pulling
     await to_suppression.close()
+    await to_dispatch.close()
     await to_ingest.close()

@@ -33,7 +33,7 @@ async def _two(rig: Rig) -> tuple[Client, Client, UUID, dict[str, Any], str]:
     await mine.ask("PUT", f"/v1/lists/{list_id}/fields", {"fields": [{"name": "points", "type": "number"}]})
     rows = [{"email": f"p{i}@example.com"} for i in range(3)]
     plan = await rig.import_rows(mine, list_id, rows)
-    contact = await mine.put(list_id, email="anna@example.com", name="Anna")
+    contact = await mine.put(list_id, email="anna@example.com", name="Anna", mobile="+393471234567")
     rig.suppression.say(mine.account, [rig.email_subject(mine, "p0@example.com")])
     await rig.follow.catch_up()
     gone = (await mine.contacts(list_id))["p1@example.com"]["id"]
@@ -75,7 +75,8 @@ def _doors(list_id: UUID, contact: dict[str, Any], import_id: str, key_id: str) 
         ("GET", f"{of}/contacts", None), ("PUT", f"{of}/contacts", {"email": "z@example.com"}),
         ("POST", f"{of}/contacts:batch", {"items": [{"contact": {"email": "z@example.com"}}]}), ("GET", one, None),
         ("PATCH", one, {"name": "x"}), ("DELETE", one, None), ("GET", f"{one}/history", None),
-        ("POST", f"{one}:erase", None),
+        ("POST", f"{one}:erase", None), ("POST", f"{one}:merge", {"other": contact["id"][:-1] + "0"}),
+        ("PATCH", f"{of}/fields/points", {"name": "x"}), ("GET", f"{of}/contacts?sort=-created_at&consent=subscribed", None),
         ("GET", f"/v1/plans/{import_id}", None), ("GET", f"/v1/plans/{import_id}/rows", None),
         ("DELETE", f"/v1/api-keys/{key_id}", None),
     ]  # fmt: skip
@@ -88,6 +89,19 @@ async def _closed(rig: Rig) -> None:
         answer = await other.ask(method, path, body)
         assert answer.status_code == 404, f"{method} {path}: {answer.status_code} {answer.text}"
     assert (await other.ask("GET", "/v1/lists")).json()["items"] == []
+    for params in ({"email": "anna@example.com"}, {"mobile": "+393471234567"}):
+        found = await other.ask("GET", "/v1/contacts", params=params)
+        assert (found.status_code, found.json()) == (200, {"items": [], "next": None})
+        assert [c["id"] for c in (await mine.ask("GET", "/v1/contacts", params=params)).json()["items"]] == [
+            contact["id"]
+        ]
+    # Nor does another account's contact get into a merge of one's own.
+    theirs = await other.open_list()
+    own = await other.put(theirs, email="own@example.com")
+    merged = await other.ask(
+        "POST", f"/v1/lists/{theirs}/contacts/{own['id']}:merge", {"other": contact["id"]}
+    )
+    assert (merged.status_code, merged.json()["errors"][0]["pointer"]) == (422, "/other")
     assert len((await other.ask("GET", "/v1/api-keys")).json()["items"]) == 1
     assert (await mine.ask("GET", f"/v1/lists/{list_id}/contacts/{contact['id']}")).json()["name"] == "Anna"
     answer = await rig.inside(

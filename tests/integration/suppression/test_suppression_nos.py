@@ -8,7 +8,9 @@ from uuid import UUID
 
 from mailmaker.common.contracts.internal import No, NosBatch
 from mailmaker.common.mail.address import address_key
+from mailmaker.common.storage.engine import Database
 from mailmaker.common.storage.ids import new_id
+from mailmaker.common.testing.traces import tables_naming
 from suppression_house import Door, FakeContacts, bearer, service
 
 AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -99,3 +101,42 @@ async def test_the_link_after_the_mail_is_a_repetition(door: Door, contacts: Fak
     figures = (await door.http.get("/metrics")).text
     assert 'mailmaker_opt_out_enforced_seconds_count{door="mail"} 1.0' in figures
     assert "mailmaker_suppression_oldest_pending_seconds" in figures
+
+
+async def test_an_erasure_takes_the_evidence_and_leaves_the_no(
+    door: Door, contacts: FakeContacts, url: str
+) -> None:
+    account, secret = contacts.account()
+    of = contacts.list(account)
+    zaira, bob = contacts.contact(of, "zaira.erased@example.it"), contacts.contact(of, "bob@example.it")
+    for person, address in ((zaira, "zaira.erased@example.it"), (bob, "bob@example.it")):
+        for _ in "12":
+            await hand_over(
+                door,
+                no(
+                    account.account_id,
+                    contact_id=person.contact_id,
+                    reason="unsubscribe",
+                    door="mail",
+                    evidence={"from": address},
+                ),
+            )
+    db = Database(url, house="suppression")
+    await db.open()
+    assert await tables_naming(db, ["zaira.erased@example.it"]) == ["evidence"]
+    gone = no(
+        account.account_id, contact_id=zaira.contact_id, list_id=of.list_id, scope="list", reason="erased",
+        door="api", address_key=zaira.email_key,
+    )  # fmt: skip
+    await hand_over(door, gone)
+    async with db.platform() as tx:
+        left = await tx.driver.fetchval("SELECT count(*) FROM evidence")
+    assert await tables_naming(db, ["zaira.erased@example.it"]) == []
+    await db.close()
+    assert left == 2, "what was kept of somebody else stays"
+    found = await door.http.get("/v1/suppressions?email=zaira.erased@example.it", headers=bearer(secret))
+    entries = found.json()["items"]
+    assert {entry["reason"] for entry in entries} == {"unsubscribe", "erased"}
+    [first] = [entry for entry in entries if entry["reason"] == "unsubscribe"]
+    full = (await door.http.get(f"/v1/suppressions/{first['id']}", headers=bearer(secret))).json()
+    assert (full["evidence"], len(full["repetitions"])) == ({}, 1)

@@ -8,13 +8,13 @@ import pytest
 from mailmaker.common.contracts.contacts import CapPolicy, ChannelCap, Controller
 from mailmaker.common.storage.ids import new_id
 from mailmaker.contacts.domain.accounts import AccountState, key_hash, key_of, may_become, scope_faults
+from mailmaker.contacts.domain.fields import FieldWish, arranged
 from mailmaker.contacts.domain.lists import (
     ContactList,
     Field,
     FieldType,
     KeyKind,
     cap_faults,
-    field_faults,
     key_text,
 )
 from mailmaker.contacts.domain.values import read
@@ -81,15 +81,21 @@ def test_the_key_of_a_list_is_compared_without_the_case_of_the_address() -> None
 
 
 def test_custom_fields_have_names_of_their_own() -> None:
-    faults = field_faults(
-        (
-            Field("email", FieldType.TEXT),
-            Field("a", FieldType.ENUM),
-            Field("a", FieldType.TEXT),
-            Field("Ä", FieldType.TEXT),
-        )
+    found = arranged(
+        LIST,
+        [
+            FieldWish("email", FieldType.TEXT),
+            FieldWish("a", FieldType.ENUM),
+            FieldWish("a", FieldType.TEXT),
+            FieldWish("Ä", FieldType.TEXT),
+        ],
     )
-    assert [code for _, code, _ in faults] == ["field.reserved", "field.values", "field.twice", "field.name"]
+    assert [code for _, code, _ in found.faults] == [
+        "field.reserved",
+        "field.values",
+        "field.twice",
+        "field.name",
+    ]
 
 
 def test_a_cap_policy_names_what_is_wrong_with_it() -> None:

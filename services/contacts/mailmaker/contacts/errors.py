@@ -1,18 +1,20 @@
 """contacts.errors: what can go wrong in this house.
 
 Problem
-|-- Invalid 422           WrongFields (the faults name them), EmptyKey
+|-- Invalid 422           WrongFields (the faults name them), SameContact
 |-- NotFound 404          NoSuchThing
 |-- Conflict 409          TooManyLists, KeyTaken, WrongState, Stale (412), TooManySegments, BrokenSegment,
 |                       OtherList
-|-- Unavailable 503       TooSlow, TooManyCounts
+|-- Unavailable 503       TooSlow, TooManyCounts, SearchTooSlow
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from mailmaker.common.web.problem import Conflict, Fault, Invalid, NotFound, Unavailable
+from mailmaker.contacts.domain.lists import ContactList
 
 
 class WrongFields(Invalid):
@@ -41,6 +43,30 @@ class KeyTaken(Conflict):
     """The key belongs to another contact of the list. Concurrent first writes of one contact meet here too."""
 
     code = "contact_key_taken"
+
+
+def key_taken(of: ContactList, contact_id: UUID, holder: UUID) -> KeyTaken:
+    """Says whose the key is, and how two records of one person become one."""
+    path = f"/v1/lists/{of.id}/contacts/{contact_id}:merge"
+    return KeyTaken(
+        "another contact of the list has this key; if both are one person, merge them",
+        faults=[
+            Fault(f"/{of.key}", "key.taken", f'contact {holder} has it: POST {path} {{"other": "{holder}"}}')
+        ],
+    )
+
+
+class SameContact(Invalid):
+    """A contact cannot be merged with itself."""
+
+    code = "contact_merge_same"
+
+
+class SearchTooSlow(Unavailable):
+    """The search was stopped: it took too long on a list of this size."""
+
+    code = "search_too_slow"
+    title = "The search takes too long"
 
 
 class WrongState(Conflict):

@@ -25,12 +25,12 @@ from mailmaker.contacts.actions.forget_engagement import ForgetEngagement
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports
-from mailmaker.contacts.api import accounts, contacts, internal, lists, plans, segments
+from mailmaker.contacts.api import accounts, contacts, fields, internal, lists, plans, segments
 from mailmaker.contacts.events.hears import CONSUMER, hears
 from mailmaker.contacts.settings import Settings
 
 NAME = "contacts"
-PATHS = ("/v1/accounts", "/v1/api-keys", "/v1/lists", "/v1/plans")
+PATHS = ("/v1/accounts", "/v1/api-keys", "/v1/contacts", "/v1/lists", "/v1/plans")
 
 
 async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
@@ -42,7 +42,8 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     suppression = InternalClient(shared.url_of("suppression"), shared.service_token)
     pepper = shared.pepper_bytes
     keyring = KeyRing(OwnKeys(db), clock)
-    house = Contacts(db, clock, pepper, ingest, FeedFollower(suppression, pepper_check(pepper)))
+    dispatch = InternalClient(shared.url_of("dispatch"), shared.service_token)
+    house = Contacts(db, clock, pepper, ingest, FeedFollower(suppression, pepper_check(pepper)), dispatch)
     guard = GuardPepper(db, pepper_check(pepper))
     follow, figures = FollowSuppressions(house), Figures(metrics)
     app = create_app(
@@ -50,6 +51,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         [
             accounts.router,
             lists.router,
+            fields.router,
             segments.router,
             contacts.router,
             plans.router,
@@ -72,7 +74,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Handover(db, {"suppression": suppression, "ingest": ingest}, figures),
     ]
     workers += [RunImports(house, follow, number) for number in range(1, settings.imports + 1)]
-    return Running(app, workers, (db, guard, ingest, suppression, keyring))
+    return Running(app, workers, (db, guard, ingest, suppression, dispatch, keyring))
 
 
 HOUSE = House(NAME, PATHS, Settings, build)

@@ -26,7 +26,7 @@ from mailmaker.dispatch.actions.settle_mailings import Settler
 from mailmaker.dispatch.actions.sweep_leases import LeaseSweeper
 from mailmaker.dispatch.actions.verify_domain import OwnZone
 from mailmaker.dispatch.actions.watermark import feed_is_fresh
-from mailmaker.dispatch.api import domains, mailings, templates
+from mailmaker.dispatch.api import domains, internal, mailings, templates
 from mailmaker.dispatch.api.desk import Desk
 from mailmaker.dispatch.events.hears import CONSUMER, hears
 from mailmaker.dispatch.relay.connect import Smarthost
@@ -56,7 +56,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     resolver = OwnZone(settings.demo_zone, db, shared.mail_domain, SystemResolver())
     app = create_app(
         NAME,
-        [domains.router, templates.router, mailings.router],
+        [domains.router, templates.router, mailings.router, internal.router],
         shared=shared,
         keyring=keyring,
         metrics=metrics,
@@ -70,7 +70,9 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Expander(db, contacts, keyring, clock),
         Settler(db, clock),
         LeaseSweeper(db, metrics),
-        Consumer(db, bus, CONSUMER, hears(db, applier.wake), figures, member=settings.member or None),
+        Consumer(
+            db, bus, CONSUMER, hears(db, contacts, applier.wake), figures, member=settings.member or None
+        ),
         Pruner(db),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression}, figures),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailmaker.common.bus.consumer import Consumer
 from mailmaker.common.bus.courier import Courier
 from mailmaker.common.bus.figures import Figures
 from mailmaker.common.bus.handover import Handover
@@ -20,6 +21,7 @@ from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.fbl.actions.receive import Arrived, Kept, receive
 from mailmaker.fbl.actions.settle import Settler
 from mailmaker.fbl.api import reports
+from mailmaker.fbl.events.hears import CONSUMER, hears
 from mailmaker.fbl.inbound.door import Door
 from mailmaker.fbl.inbound.server import SmtpServer
 from mailmaker.fbl.parse.cell import Cell
@@ -74,6 +76,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         settler,
         keyring,
         Pruner(db),
+        Consumer(db, bus, CONSUMER, hears(db), figures, member=settings.member or None),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression}, figures),
     )

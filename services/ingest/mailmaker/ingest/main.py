@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from mailmaker.common.bus.consumer import Consumer
 from mailmaker.common.bus.courier import Courier
 from mailmaker.common.bus.figures import Figures
 from mailmaker.common.bus.protocol import Bus
@@ -31,6 +32,7 @@ from mailmaker.ingest.api import drops, imports, internal, profiles, state
 from mailmaker.ingest.drop.ftps import FtpsServer, Way
 from mailmaker.ingest.drop.sessions import Bounds
 from mailmaker.ingest.drop.sftp import SftpServer
+from mailmaker.ingest.events.hears import CONSUMER, hears
 from mailmaker.ingest.settings import Settings
 from mailmaker.ingest.storage.files import Files
 from mailmaker.ingest.storage.inboxes import Inboxes, Limits
@@ -70,7 +72,14 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         description="Files of contacts: what came in, what was good, what was refused and why.",
         unlimited=("/v1/imports",),
     )
-    workers: list[Worker] = [keyring, Pruner(db), Courier(db, bus, Figures(metrics)), Sweeper(db, files)]
+    figures = Figures(metrics)
+    workers: list[Worker] = [
+        keyring,
+        Pruner(db),
+        Courier(db, bus, figures),
+        Consumer(db, bus, CONSUMER, hears(db, files), figures, member=settings.member or None),
+        Sweeper(db, files),
+    ]
     workers += [ReaderWorker(n, db, files, clock, wake) for n in range(1, settings.parsers + 1)]
     workers += [collector, *doors]
     return Running(app, workers, (db, files, inboxes, contacts, keyring))

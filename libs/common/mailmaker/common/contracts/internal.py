@@ -67,11 +67,12 @@ class ListRow(Wire):
 
 
 class CustomField(Wire):
-    """A typed field of a list."""
+    """A typed field of a list. Its values are kept under `key`, whatever its name is; empty is the name."""
 
     name: str
     type: Literal["text", "number", "date", "boolean", "enum"]
     values: tuple[str, ...] = ()
+    key: str = ""
 
 
 class SegmentRow(Wire):
@@ -95,6 +96,26 @@ class ContactRow(Wire):
     email_key: str | None
     mobile_key: str | None
     fkey: str | None
+
+
+class ContactMessage(Wire):
+    """dispatch's word on one message that was meant for a contact."""
+
+    message: UUID
+    mailing: UUID
+    mailing_name: str
+    channel: Channel
+    state: str
+    reason: str | None = None
+    sent_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class ContactMessages(Wire):
+    """The latest messages meant for a contact, newest mailing first; `more`: there were earlier ones."""
+
+    items: tuple[ContactMessage, ...]
+    more: bool = False
 
 
 class ImportProgress(Wire):

@@ -49,7 +49,8 @@ async def open_account(house: Contacts, call: Call, wish: AccountWish) -> NewAcc
 
 
 async def change_account(house: Contacts, call: Call, account_id: UUID, change: AccountChange) -> AccountView:
-    """Renames an account or moves it between open, suspended and closed. Raises WrongState after closing."""
+    """Renames an account, moves it between open, suspended and closed, sets how many lists it may have: fewer than it
+    has closes none. Raises WrongState after closing."""
     async with house.db.write(call, "account.changed") as tx:
         account = await accounts.account(tx, account_id, lock=True)
         if account is None:
@@ -57,7 +58,8 @@ async def change_account(house: Contacts, call: Call, account_id: UUID, change: 
         state = AccountState(change.state or account.state)
         if not may_become(account.state, state):
             raise WrongState(f"an account that is {account.state} cannot become {state}")
-        account = replace(account, name=change.name or account.name, state=state)
+        most = account.most_lists if change.most_lists is None else change.most_lists
+        account = replace(account, name=change.name or account.name, state=state, most_lists=most)
         account = replace(account, version=await accounts.next_number(tx, "key_changes"))
         await accounts.update_account(tx, account)
         tx.subject(account_id)

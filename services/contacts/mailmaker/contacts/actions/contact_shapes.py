@@ -8,7 +8,8 @@ from uuid import UUID
 
 from mailmaker.contacts.actions.shapes import Asked
 from mailmaker.contacts.domain.contact import Contact
-from mailmaker.contacts.domain.lists import STANDARD_FIELDS
+from mailmaker.contacts.domain.fields import by_names
+from mailmaker.contacts.domain.lists import STANDARD_FIELDS, ContactList
 from pydantic import BaseModel, Field, JsonValue
 
 MOST_ITEMS = 1000
@@ -79,13 +80,14 @@ class ContactView(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, c: Contact) -> ContactView:
+    def of(cls, c: Contact, of: ContactList) -> ContactView:
+        """The contact with the names its list's fields have now."""
         fields: dict[str, Any] = {name: c.values[name] for name in STANDARD_FIELDS}
         return cls(
             id=c.id,
             list=c.list_id,
             **fields,
-            custom=dict(c.custom),
+            custom=by_names(c.custom, of),
             email_consent=c.email_consent.value,
             sms_consent=c.sms_consent.value,
             created_at=c.created_at,
@@ -125,20 +127,21 @@ class BatchView(BaseModel):
     items: list[ItemView]
 
 
-class HistoryEntry(BaseModel):
-    """One thing done to a contact. `by` names an API key, an import or a suppression."""
+class MergeWish(Asked):
+    """Another contact of the list that is the same person. Where both have a value, this contact's stays; `keep` names
+    the fields where the other's shall: `{"email": "other", "custom.points": "other"}`."""
 
-    at: datetime
-    what: str
-    by: str
-    before: dict[str, JsonValue]
-    after: dict[str, JsonValue]
+    other: UUID
+    keep: dict[str, Literal["this", "other"]] = Field(default={}, max_length=200)
 
 
-class HistoryView(BaseModel):
-    """What we know was done to a contact, oldest first."""
+class MergeView(BaseModel):
+    """What a merge left: this contact, without the other. `changed` names the fields that differ from before."""
 
-    items: list[HistoryEntry]
+    id: UUID
+    removed: UUID
+    changed: list[str]
+    version: int
 
 
 class CountsView(BaseModel):

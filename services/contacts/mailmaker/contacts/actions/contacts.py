@@ -18,7 +18,6 @@ from mailmaker.contacts.actions.contact_shapes import (
     UpsertView,
 )
 from mailmaker.contacts.actions.house import Contacts
-from mailmaker.contacts.actions.tell import tell_erased
 from mailmaker.contacts.actions.write_contacts import (
     changed_fields,
     list_for,
@@ -30,10 +29,10 @@ from mailmaker.contacts.actions.write_contacts import (
 from mailmaker.contacts.domain.consent import raises
 from mailmaker.contacts.domain.contact import Contact, after, said_no
 from mailmaker.contacts.domain.lists import ContactList, key_text
-from mailmaker.contacts.domain.protection import protected, subjects
+from mailmaker.contacts.domain.protection import protected
 from mailmaker.contacts.domain.values import read
-from mailmaker.contacts.errors import KeyTaken, NoSuchThing, Stale, wrong_fields
-from mailmaker.contacts.storage import contacts, engagement, history, lists, nos
+from mailmaker.contacts.errors import KeyTaken, NoSuchThing, Stale, key_taken, wrong_fields
+from mailmaker.contacts.storage import contacts, lists, nos
 
 TRIES = 4
 T = TypeVar("T")
@@ -49,12 +48,12 @@ async def upsert(house: Contacts, call: Call, list_id: UUID, wish: ContactWish) 
             if draft.faults or draft.now is None:
                 raise wrong_fields(draft.faults)
             tx.subject(draft.now.id)
-            result = draft.view().result
+            result = draft.view(of).result
             return UpsertView.model_validate(
                 {
                     "result": result,
-                    "changed": changed_fields(draft.before, draft.now),
-                    "contact": ContactView.of(draft.now),
+                    "changed": changed_fields(of, draft.before, draft.now),
+                    "contact": ContactView.of(draft.now, of),
                 }
             )
 
@@ -71,7 +70,7 @@ async def write_batch(house: Contacts, call: Call, list_id: UUID, wish: BatchWis
             of = await list_for(tx, call, list_id)
             drafts = await write_contacts(house, tx, call, of, wish.items)
             tx.subject(list_id)
-            return await tx.keep(BatchView(items=[draft.view() for draft in drafts]))
+            return await tx.keep(BatchView(items=[draft.view(of) for draft in drafts]))
 
     return await _again(once)
 
@@ -89,10 +88,11 @@ async def _again(once: Callable[[], Awaitable[T]]) -> T:
 async def change(
     house: Contacts, call: Call, list_id: UUID, contact_id: UUID, wish: ContactWish, version: int | None
 ) -> ContactView:
-    """Changes what is named. Raises WrongFields (also for a consent that would rise), KeyTaken, Stale."""
+    """Changes what is named; a new address or key is the same contact's. A consent stays as it was said; what stands
+    against the new address lowers it. Raises WrongFields (also for a consent that would rise), KeyTaken, Stale."""
     now = house.clock.now()
     async with house.db.write(call, "contact.changed") as tx:
-        of, before = await _held(tx, call, list_id, contact_id)
+        of, before = await held(tx, call, list_id, contact_id)
         if version is not None and version != before.version:
             raise Stale("the contact has changed since; read it again")
         wished, faults = read(wish.named(), of, now.date())
@@ -113,44 +113,28 @@ async def change(
         said = said_no(before, made)
         if made.keys != before.keys:
             made = protected(made, await standing(tx, [made]))
+        if key != before.key_text and (
+            holder := await contacts.holder(tx, call.account_id, list_id, key, but=contact_id)
+        ):
+            raise key_taken(of, contact_id, holder)
         made = replace(made, key_text=key)
         if made != before:
             made = replace(made, changed_at=now, version=before.version + 1)
         await save(tx, call, of, [(before, made)], [(made, channel) for channel in said], now)
         tx.subject(contact_id)
-        return ContactView.of(made)
+        return ContactView.of(made, of)
 
 
 async def remove(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) -> None:
     """Takes a contact off its list; queued mail to it is cancelled. Its "no"s and its history stay."""
     async with house.db.write(call, "contact.removed") as tx:
-        of, before = await _held(tx, call, list_id, contact_id)
+        of, before = await held(tx, call, list_id, contact_id)
         await save(tx, call, of, [(before, None)], [], house.clock.now())
         tx.subject(contact_id)
 
 
-async def erase(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) -> None:
-    """Forgets a person: what stays is a keyed hash that keeps whoever brings the address back from being subscribed."""
-    now = house.clock.now()
-    async with house.db.write(call, "contact.erased") as tx:
-        await nos.alone(tx, call.account_id)
-        of, before = await _held(tx, call, list_id, contact_id)
-        address_keys = [s for channel in ("email", "sms") for s in _stones(before, channel)]
-        await nos.bury(tx, call.account_id, now, address_keys)
-        await contacts.delete(tx, call.account_id, [contact_id])
-        await history.forget(tx, call.account_id, [contact_id])
-        await engagement.forget(tx, call.account_id, [contact_id])
-        tell_erased(tx, of, before, now)
-        tx.subject(contact_id)
-
-
-def _stones(c: Contact, channel: str) -> list[tuple[str, bytes]]:
-    """Every key that would meet the person again. A contact's id never comes back."""
-    found = subjects(c, "email" if channel == "email" else "sms")
-    return [(channel, s) for s in found if not s.startswith(b"c")]
-
-
-async def _held(tx: Transaction, call: Call, list_id: UUID, contact_id: UUID) -> tuple[ContactList, Contact]:
+async def held(tx: Transaction, call: Call, list_id: UUID, contact_id: UUID) -> tuple[ContactList, Contact]:
+    """A contact for a write, locked. Raises NoSuchThing."""
     of = await list_for(tx, call, list_id)
     await nos.share(tx, call.account_id)
     await lists.share_writes(tx, of.id)

@@ -33,7 +33,7 @@ async def count_segment(house: Contacts, call: Call, list_id: UUID, wish: CountW
         day = day_of(house.clock.now(), of.timezone)
         many, some = await segments.how_many(tx, call.account_id, list_id, rule, day, SAMPLE)
     took = round(time.perf_counter() - began, 6)
-    return SegmentCount(count=many, sample=[ContactView.of(c) for c in some], took=took)
+    return SegmentCount(count=many, sample=[ContactView.of(c, of) for c in some], took=took)
 
 
 async def see_members(
@@ -60,7 +60,7 @@ async def see_members(
         day = day_of(house.clock.now(), of.timezone)
         found = await segments.page(tx, call.account_id, list_id, rule, day, after, limit + 1)
     more = encode_cursor(found[limit - 1].key_text) if len(found) > limit else None
-    return Page(items=[ContactView.of(c) for c in found[:limit]], next=more)
+    return Page(items=[ContactView.of(c, of) for c in found[:limit]], next=more)
 
 
 @asynccontextmanager

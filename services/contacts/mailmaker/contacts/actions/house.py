@@ -23,6 +23,7 @@ class Contacts:
     pepper: bytes
     ingest: InternalClient
     feed: FeedFollower
+    dispatch: InternalClient
     import_waits: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when an import may be due, so that its worker does not wait for its next look."""
     feed_waits: asyncio.Event = field(default_factory=asyncio.Event)

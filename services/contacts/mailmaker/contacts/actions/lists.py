@@ -1,8 +1,7 @@
-"""contacts.actions.lists: opens, changes and closes lists, their fields and their caps."""
+"""contacts.actions.lists: opens, changes and closes lists, and their caps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -15,23 +14,12 @@ from mailmaker.common.storage.ids import NOBODY, new_id
 from mailmaker.common.storage.keyset import Page, decode_cursor, encode_cursor
 from mailmaker.common.web.call import Call
 from mailmaker.contacts.actions.house import Contacts
-from mailmaker.contacts.actions.shapes import (
-    FieldShape,
-    FieldsView,
-    FieldsWish,
-    ListChange,
-    ListView,
-    ListWish,
-)
+from mailmaker.contacts.actions.shapes import ListChange, ListView, ListWish
 from mailmaker.contacts.domain.lists import (
     MOST_LISTS,
-    STANDARD_FIELDS,
     ContactList,
-    Field,
-    FieldType,
     KeyKind,
     cap_faults,
-    field_faults,
     is_timezone,
 )
 from mailmaker.contacts.errors import NoSuchThing, Stale, TooManyLists, wrong_fields
@@ -39,16 +27,17 @@ from mailmaker.contacts.storage import accounts, contacts, lists
 
 
 async def open_list(house: Contacts, call: Call, wish: ListWish) -> ListView:
-    """Opens a list without caps. Raises TooManyLists at the 501st."""
+    """Opens a list without caps. Raises TooManyLists above the account's quota (500 unless the operator set another)."""
     controller = _checked(wish.timezone, wish.controller)
     now = house.clock.now()
     async with house.db.write(call, "list.opened") as tx:
         if (first := tx.replayed(ListView)) is not None:
             return first
         # The account's row is the lock that makes counting and adding one step.
-        await accounts.account(tx, call.account_id, lock=True)
-        if await lists.count(tx, call.account_id) >= MOST_LISTS:
-            raise TooManyLists(f"an account has at most {MOST_LISTS} lists")
+        account = await accounts.account(tx, call.account_id, lock=True)
+        most = MOST_LISTS if account is None else account.most_lists
+        if await lists.count(tx, call.account_id) >= most:
+            raise TooManyLists(f"the account may have {most} open lists; close one, or ask for more")
         it = ContactList(
             call.account_id,
             new_id(),
@@ -73,7 +62,7 @@ async def change_list(
     """Changes what is named. Raises Stale when `version` (If-Match) is not the present one."""
     controller = _checked(change.timezone, change.controller)
     async with house.db.write(call, "list.changed") as tx:
-        it = await _held(tx, call, list_id, version)
+        it = await held_list(tx, call, list_id, version)
         it = replace(
             it,
             name=change.name or it.name,
@@ -81,7 +70,7 @@ async def change_list(
             timezone=change.timezone or it.timezone,
             controller=controller or it.controller,
         )
-        return ListView.of(await _save(tx, it, house.clock.now()))
+        return ListView.of(await save_list(tx, it, house.clock.now()))
 
 
 async def set_caps(
@@ -91,30 +80,18 @@ async def set_caps(
     if faults := cap_faults(policy):
         raise wrong_fields(faults)
     async with house.db.write(call, "list.caps_changed") as tx:
-        it = replace(await _held(tx, call, list_id, version), caps=policy)
-        return ListView.of(await _save(tx, it, house.clock.now()))
-
-
-async def set_fields(house: Contacts, call: Call, list_id: UUID, wish: FieldsWish) -> FieldsView:
-    """Replaces the custom fields. Values of a field that goes stay with their contacts, unseen, until it comes back."""
-    fields = tuple(Field(f.name, FieldType(f.type), tuple(f.values)) for f in wish.fields)
-    if faults := field_faults(fields):
-        raise wrong_fields([(f"/fields{at}", code, why) for at, code, why in faults])
-    async with house.db.write(call, "list.fields_changed") as tx:
-        it = await _held(tx, call, list_id, None)
-        await lists.replace_fields(tx, call.account_id, list_id, fields)
-        await _save(tx, replace(it, fields=fields), house.clock.now())
-    return _fields(fields)
+        it = replace(await held_list(tx, call, list_id, version), caps=policy)
+        return ListView.of(await save_list(tx, it, house.clock.now()))
 
 
 async def close_list(house: Contacts, call: Call, list_id: UUID) -> None:
     """Closes a list and removes its contacts: queued mail to them is cancelled. What they said "no" to stays."""
     async with house.db.write(call, "list.closed") as tx:
-        it = await _held(tx, call, list_id, None)
+        it = await held_list(tx, call, list_id, None)
         await lists.stop_writes(tx, list_id, wait=900)
         gone = await contacts.empty(tx, call.account_id, list_id)
         now = house.clock.now()
-        await _save(tx, replace(it, closed=True), now)
+        await save_list(tx, replace(it, closed=True), now)
         for i in range(0, len(gone), CHUNK):
             tx.stage(
                 ContactsRemoved(
@@ -135,10 +112,6 @@ async def see_list(house: Contacts, call: Call, list_id: UUID) -> ContactList:
     return it
 
 
-async def see_fields(house: Contacts, call: Call, list_id: UUID) -> FieldsView:
-    return _fields((await see_list(house, call, list_id)).fields)
-
-
 async def see_lists(house: Contacts, call: Call, limit: int, cursor: str | None) -> Page[ListView]:
     """The account's open lists, oldest first; a key limited to some lists sees those."""
     after = UUID(str(decode_cursor(cursor)[0])) if cursor else NOBODY
@@ -149,7 +122,8 @@ async def see_lists(house: Contacts, call: Call, limit: int, cursor: str | None)
     return Page(items=[ListView.of(it) for it in seen], next=more)
 
 
-async def _held(tx: Transaction, call: Call, list_id: UUID, version: int | None) -> ContactList:
+async def held_list(tx: Transaction, call: Call, list_id: UUID, version: int | None) -> ContactList:
+    """An open list, its row locked until the commit. Raises NoSuchThing, Stale."""
     it = await lists.one(tx, call.account_id, list_id, lock=True)
     if it is None:
         raise NoSuchThing("no such list")
@@ -158,7 +132,8 @@ async def _held(tx: Transaction, call: Call, list_id: UUID, version: int | None)
     return it
 
 
-async def _save(tx: Transaction, it: ContactList, now: datetime) -> ContactList:
+async def save_list(tx: Transaction, it: ContactList, now: datetime) -> ContactList:
+    """Writes a list's next version and tells it."""
     it = replace(it, changed_at=now, version=it.version + 1)
     await lists.update(tx, it)
     _tell(tx, it)
@@ -197,10 +172,3 @@ def _checked(timezone: str | None, controller: Controller | None) -> Controller 
     if faults:
         raise wrong_fields(faults)
     return controller
-
-
-def _fields(fields: Sequence[Field]) -> FieldsView:
-    shapes = [
-        FieldShape.model_validate({"name": f.name, "type": str(f.type), "values": f.values}) for f in fields
-    ]
-    return FieldsView(standard=list(STANDARD_FIELDS), fields=shapes)

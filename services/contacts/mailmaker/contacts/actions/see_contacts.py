@@ -1,4 +1,4 @@
-"""contacts.actions.see_contacts: reads contacts, their history, plans, and what other houses ask."""
+"""contacts.actions.see_contacts: reads a contact, plans, and what other houses ask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from mailmaker.common.contracts.internal import ContactRow, CustomField, ListRow
-from mailmaker.common.mail.address import InvalidAddress, canonical_address, canonical_mobile
 from mailmaker.common.storage.ids import NOBODY
 from mailmaker.common.storage.keyset import Page, decode_cursor, encode_cursor
 from mailmaker.common.web.call import Call
@@ -14,88 +13,28 @@ from mailmaker.contacts.actions.contact_shapes import (
     ContactView,
     CountsView,
     FaultView,
-    HistoryEntry,
-    HistoryView,
     PlanRowView,
     PlanView,
     UndoneView,
 )
-from mailmaker.contacts.actions.count_segment import see_members
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.lists import see_list
 from mailmaker.contacts.actions.tell import hexed
+from mailmaker.contacts.domain.fields import facts_by_names
+from mailmaker.contacts.domain.lists import ContactList
 from mailmaker.contacts.domain.plans import Counts
 from mailmaker.contacts.domain.protection import keys_for
-from mailmaker.contacts.domain.segments import searched
-from mailmaker.contacts.errors import NoSuchThing, wrong_fields
+from mailmaker.contacts.errors import NoSuchThing
 from mailmaker.contacts.storage import contacts, history, lists, plans
-
-
-async def see_contacts(
-    house: Contacts,
-    call: Call,
-    list_id: UUID,
-    *,
-    email: str | None,
-    mobile: str | None,
-    fkey: str | None,
-    q: str | None,
-    segment: UUID | None,
-    limit: int,
-    cursor: str | None,
-) -> Page[ContactView]:
-    """Contacts of a list in the order of its keys. `email`, `mobile` and `fkey` are compared as they would be stored."""
-    it = await see_list(house, call, list_id)
-    try:
-        email = canonical_address(email) if email else None
-        mobile = canonical_mobile(mobile, it.default_country) if mobile else None
-    except InvalidAddress as wrong:
-        raise wrong_fields([("/email" if email else "/mobile", wrong.code, wrong.detail)]) from wrong
-    if segment is not None:
-        also = searched(email, mobile, fkey, q)
-        return await see_members(house, call, list_id, segment, also, limit, cursor)
-    keys = keys_for(house.pepper, call.account_id, list_id, email, mobile, fkey)
-    after = str(decode_cursor(cursor)[0]) if cursor else ""
-    async with house.db.account(call.account_id) as tx:
-        found = await contacts.page(
-            tx,
-            call.account_id,
-            list_id,
-            after=after,
-            limit=limit + 1,
-            email_key=keys.email,
-            mobile_key=keys.mobile,
-            fkey_hash=keys.fkey,
-            like=contacts.pattern(q) if q else None,
-        )
-    more = encode_cursor(found[limit - 1].key_text) if len(found) > limit else None
-    return Page(items=[ContactView.of(c) for c in found[:limit]], next=more)
 
 
 async def see_contact(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) -> ContactView:
     async with house.db.account(call.account_id) as tx:
+        of = await lists.one(tx, call.account_id, list_id)
         found = await contacts.one(tx, call.account_id, list_id, contact_id)
-    if found is None:
+    if of is None or found is None:
         raise NoSuchThing("no such contact")
-    return ContactView.of(found)
-
-
-async def see_history(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) -> HistoryView:
-    """Everything done to a contact, also after it left its list. Raises NoSuchThing when nothing is known."""
-    async with house.db.account(call.account_id) as tx:
-        if await lists.one(tx, call.account_id, list_id) is None:
-            raise NoSuchThing("no such list")
-        entries = await history.of_contact(tx, call.account_id, list_id, contact_id)
-        if not entries and await contacts.one(tx, call.account_id, list_id, contact_id) is None:
-            raise NoSuchThing("no such contact")
-    return HistoryView(
-        items=[
-            HistoryEntry.model_validate(
-                {"at": e.at, "what": e.what, "by": e.by, "before": e.before, "after": e.after}
-            )
-            for e in entries
-        ]
-    )
+    return ContactView.of(found, of)
 
 
 async def see_plan(house: Contacts, call: Call, import_id: UUID) -> PlanView:
@@ -132,24 +71,24 @@ async def see_plan_rows(
     house: Contacts, call: Call, import_id: UUID, action: str | None, limit: int, cursor: str | None
 ) -> Page[PlanRowView]:
     """A plan's rows other than unchanged ones."""
-    await see_plan(house, call, import_id)
+    of = await see_list(house, call, (await see_plan(house, call, import_id)).list)
     position = decode_cursor(cursor) if cursor else ("", str(NOBODY))
     after = (str(position[0]), UUID(str(position[-1])))
     async with house.db.account(call.account_id) as tx:
         found = await plans.rows(tx, call.account_id, import_id, action, after, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     more = encode_cursor(last["action"], str(last["contact_id"])) if last else None
-    return Page(items=[_plan_row(row) for row in found[:limit]], next=more)
+    return Page(items=[_plan_row(row, of) for row in found[:limit]], next=more)
 
 
-def _plan_row(row: dict[str, Any]) -> PlanRowView:
+def _plan_row(row: dict[str, Any], of: ContactList) -> PlanRowView:
     return PlanRowView.model_validate(
         {
             "action": row["action"],
             "contact": row["contact_id"],
             "line": row["line"],
-            "before": row["before"],
-            "after": row["after"],
+            "before": facts_by_names(row["before"], of),
+            "after": facts_by_names(row["after"], of),
             "undone": row["undone"],
         }
     )
@@ -172,7 +111,9 @@ async def list_row(house: Contacts, list_id: UUID) -> ListRow | None:
         caps=it.caps,
         closed=it.closed,
         version=it.version,
-        fields=tuple(CustomField(name=f.name, type=f.type.value, values=f.values) for f in it.fields),
+        fields=tuple(
+            CustomField(name=f.name, type=f.type.value, values=f.values, key=f.key) for f in it.fields
+        ),
     )
 
 

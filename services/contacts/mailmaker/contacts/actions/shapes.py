@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mailmaker.common.contracts.contacts import CapPolicy, Controller, KeyKind
 from mailmaker.contacts.domain.accounts import Account, ApiKey
-from mailmaker.contacts.domain.lists import MOST_FIELDS, ContactList
+from mailmaker.contacts.domain.lists import ContactList
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Name = Annotated[
@@ -35,6 +35,9 @@ class AccountChange(Asked):
 
     name: Name | None = None
     state: Literal["open", "suspended", "closed"] | None = None
+    most_lists: int | None = Field(
+        default=None, ge=0, le=100_000, description="Lists it may have open at once."
+    )
 
 
 class AccountView(BaseModel):
@@ -45,11 +48,18 @@ class AccountView(BaseModel):
     name: str
     state: str
     opened_at: datetime
+    most_lists: int
 
     @classmethod
     def of(cls, a: Account, **more: Any) -> Any:
         return cls(
-            id=a.account_id, number=a.number, name=a.name, state=str(a.state), opened_at=a.opened_at, **more
+            id=a.account_id,
+            number=a.number,
+            name=a.name,
+            state=str(a.state),
+            opened_at=a.opened_at,
+            most_lists=a.most_lists,
+            **more,
         )
 
 
@@ -149,26 +159,3 @@ class ListView(BaseModel):
             changed_at=it.changed_at,
             version=it.version,
         )
-
-
-class FieldShape(Asked):
-    """A custom field of a list. `values` are an enum's."""
-
-    name: str = Field(min_length=1, max_length=63)
-    type: Literal["text", "number", "date", "boolean", "enum"]
-    values: list[
-        Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-    ] = Field(default=[], max_length=1000)
-
-
-class FieldsWish(Asked):
-    """Every custom field the list shall have."""
-
-    fields: list[FieldShape] = Field(max_length=MOST_FIELDS)
-
-
-class FieldsView(BaseModel):
-    """The standard fields' names, and the list's custom ones."""
-
-    standard: list[str]
-    fields: list[FieldShape]

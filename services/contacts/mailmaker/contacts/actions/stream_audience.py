@@ -43,5 +43,7 @@ async def stream_audience(
 ) -> AsyncIterator[bytes]:
     """The contacts of some lists that have an address on the channel, in one snapshot, as CSV."""
     async with house.db.account(account_id) as tx:
-        async for chunk in audience.stream(tx, account_id, channel, list_ids, fields, rule):
+        known = [await lists.one(tx, account_id, list_id) for list_id in list_ids]
+        keys = [{} if it is None else {f.name: f.key for f in it.fields} for it in known]
+        async for chunk in audience.stream(tx, account_id, channel, list_ids, fields, keys, rule):
             yield chunk

@@ -68,11 +68,18 @@ def tell_removed(tx: Transaction, of: ContactList, ids: Sequence[UUID], at: date
         )
 
 
-def tell_erased(tx: Transaction, of: ContactList, contact: Contact, at: datetime) -> None:
-    """Stages contacts.erased, and tells suppression by keys alone that this person is not to be written to again."""
-    tx.stage(
-        ContactsErased(account_id=of.account_id, occurred_at=at, list_id=of.id, contact_ids=(contact.id,))
-    )
+def tell_erased(
+    tx: Transaction, of: ContactList, contact: Contact, past: Sequence[UUID], at: datetime
+) -> None:
+    """Stages contacts.erased for the contact and its earlier records, and tells suppression by keys alone that this
+    person is not to be written to again."""
+    ids = (contact.id, *past)
+    for i in range(0, len(ids), CHUNK):
+        tx.stage(
+            ContactsErased(
+                account_id=of.account_id, occurred_at=at, list_id=of.id, contact_ids=ids[i : i + CHUNK]
+            )
+        )
     channels: tuple[Channel, Channel] = ("email", "sms")
     for channel in channels:
         if (contact.keys.email if channel == "email" else contact.keys.mobile) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -16,11 +16,20 @@ from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell import tell_changes, tell_nos, tell_removed
 from mailmaker.contacts.domain.consent import Consent
 from mailmaker.contacts.domain.contact import Contact, Wish, after, blank, difference, said_no
+from mailmaker.contacts.domain.fields import facts_by_names
 from mailmaker.contacts.domain.lists import ContactList, key_text
 from mailmaker.contacts.domain.protection import keys_for, protected, subjects
 from mailmaker.contacts.domain.values import FaultAt, read
 from mailmaker.contacts.errors import NoSuchThing
 from mailmaker.contacts.storage import contacts, history, lists, nos
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a history calls a change, and what it says beside the fields."""
+
+    what: str
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -34,7 +43,7 @@ class Draft:
     before: Contact | None = None
     now: Contact | None = None
 
-    def view(self) -> ItemView:
+    def view(self, of: ContactList) -> ItemView:
         if self.faults:
             return ItemView(
                 result="rejected", errors=[FaultView(pointer=p, code=c, detail=d) for p, c, d in self.faults]
@@ -44,7 +53,7 @@ class Draft:
                 result="removed" if self.before else "absent", id=self.before.id if self.before else None
             )
         assert self.now is not None
-        changed = changed_fields(self.before, self.now)
+        changed = changed_fields(of, self.before, self.now)
         result = "updated" if self.before else "created"
         return ItemView.model_validate(
             {
@@ -55,9 +64,9 @@ class Draft:
         )
 
 
-def changed_fields(before: Contact | None, now: Contact) -> list[str]:
+def changed_fields(of: ContactList, before: Contact | None, now: Contact) -> list[str]:
     """Names of the fields that differ."""
-    return sorted({name for side in difference(before, now) for name in side})
+    return sorted({name for side in difference(before, now) for name in facts_by_names(side, of)})
 
 
 async def write_contacts(
@@ -155,9 +164,11 @@ async def save(
     pairs: Sequence[tuple[Contact | None, Contact | None]],
     spoken: Sequence[tuple[Contact, Channel]],
     now: datetime,
+    notes: Mapping[UUID, Note] | None = None,
 ) -> None:
     """Writes contacts that differ from before, their history and their events. `spoken`: the channels on which this
-    write itself says "no"; suppression hears of them."""
+    write itself says "no"; suppression hears of them. `notes`: what the history says other than created, updated and
+    removed."""
     moved = [one for pair in pairs for one in _apart(*pair) if one[0] != one[1]]
     created = [c for b, c in moved if b is None and c is not None]
     updated = [c for b, c in moved if b is not None and c is not None]
@@ -170,8 +181,10 @@ async def save(
         whose = contact or before
         if whose is not None:
             what = "created" if before is None else "updated" if contact is not None else "removed"
-            lines.append(history.Line(whose.id, what, *difference(before, contact)))
-    await history.write(tx, of.account_id, of.id, now, f"key:{call.key_id}", lines)
+            note = (notes or {}).get(whose.id, Note(what))
+            was, became = difference(before, contact)
+            lines.append(history.Line(whose.id, note.what, was, {**became, **note.facts}))
+    await history.write(tx, of.account_id, of.id, now, f"key:{call.key_id}", lines, door="api")
     tell_changes(tx, of, [c for _, c in moved if c is not None], now)
     tell_nos(tx, spoken, now)
     tell_removed(tx, of, [b.id for b in gone], now)

@@ -52,7 +52,8 @@ async def see_account(
 async def change_account(
     house: House, call: Annotated[Call, may_operate()], account_id: UUID, change: AccountChange
 ) -> AccountView:
-    """Renames, suspends, reopens or closes an account. Suspended: nothing is sent, nothing can be changed."""
+    """Renames, suspends, reopens or closes an account, sets its quota of lists. Suspended: nothing is sent, nothing can
+    be changed."""
     return await accounts.change_account(house, call, account_id, change)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,15 +10,25 @@ from fastapi import APIRouter, Query, Response
 from mailmaker.common.storage.keyset import Page
 from mailmaker.common.web.auth import check_list, may
 from mailmaker.common.web.call import Call
-from mailmaker.contacts.actions import contacts, see_contacts
+from mailmaker.contacts.actions import (
+    contacts,
+    erase_contact,
+    merge_contacts,
+    search_contacts,
+    see_contacts,
+    see_history,
+)
 from mailmaker.contacts.actions.contact_shapes import (
     BatchView,
     BatchWish,
     ContactView,
     ContactWish,
-    HistoryView,
+    MergeView,
+    MergeWish,
     UpsertView,
 )
+from mailmaker.contacts.actions.history_shapes import HistoryView
+from mailmaker.contacts.actions.search_contacts import Search
 from mailmaker.contacts.api.doors import House, Limit, Version, etag
 
 router = APIRouter(tags=["contacts"])
@@ -54,25 +65,34 @@ async def search(
     mobile: Text = None,
     fkey: Text = None,
     q: Text = None,
+    consent: Text = None,
+    changed_since: datetime | None = None,
     segment: UUID | None = None,
+    sort: Annotated[str, Query(max_length=20)] = "key",
     limit: Limit = 100,
     cursor: str | None = None,
 ) -> Page[ContactView]:
-    """Contacts in the order of the list's key. `q` looks anywhere in addresses, names and the client's key.
-    `segment`: only whom it means now."""
+    """Contacts of a list. `q` looks anywhere in addresses, names and the client's key. `consent` is a state, or
+    `email:STATE` or `sms:STATE`. `sort`: key, created_at, changed_at, email or surname, `-` before it turns it round.
+    `segment`: only whom it means now, in the order of the list's key; its rule says the rest."""
     check_list(call, list_id)
-    return await see_contacts.see_contacts(
-        house,
-        call,
-        list_id,
-        email=email,
-        mobile=mobile,
-        fkey=fkey,
-        q=q,
-        segment=segment,
-        limit=limit,
-        cursor=cursor,
-    )
+    wish = Search(email, mobile, fkey, q, consent, changed_since, sort)
+    if segment is not None:
+        return await search_contacts.search_segment(house, call, list_id, segment, wish, limit, cursor)
+    return await search_contacts.search_contacts(house, call, list_id, wish, limit, cursor)
+
+
+@router.get("/v1/contacts")
+async def search_everywhere(
+    house: House,
+    call: Read,
+    email: Text = None,
+    mobile: Text = None,
+    limit: Limit = 100,
+    cursor: str | None = None,
+) -> Page[ContactView]:
+    """A person's records in every list of the account (or of the key), by one address; a mobile with its country's code."""
+    return await search_contacts.search_everywhere(house, call, email, mobile, limit, cursor)
 
 
 @router.get("/v1/lists/{list_id}/contacts/{contact_id}")
@@ -109,14 +129,28 @@ async def remove(house: House, call: Write, list_id: UUID, contact_id: UUID) -> 
 
 
 @router.get("/v1/lists/{list_id}/contacts/{contact_id}/history")
-async def history(house: House, call: Read, list_id: UUID, contact_id: UUID) -> HistoryView:
-    """What was done to a contact, by whom, with the fields before and after."""
+async def history(
+    house: House,
+    call: Read,
+    list_id: UUID,
+    contact_id: UUID,
+    limit: Limit = 100,
+    cursor: str | None = None,
+) -> HistoryView:
+    """What was done to a contact, by whom and by which door, with the fields before and after; what it was sent."""
     check_list(call, list_id)
-    return await see_contacts.see_history(house, call, list_id, contact_id)
+    return await see_history.see_history(house, call, list_id, contact_id, limit, cursor)
+
+
+@router.post("/v1/lists/{list_id}/contacts/{contact_id}:merge")
+async def merge(house: House, call: Write, list_id: UUID, contact_id: UUID, wish: MergeWish) -> MergeView:
+    """Makes another contact of the list part of this one. The stricter consent of the two stays; the other is removed."""
+    check_list(call, list_id)
+    return await merge_contacts.merge(house, call, list_id, contact_id, wish)
 
 
 @router.post("/v1/lists/{list_id}/contacts/{contact_id}:erase", status_code=204)
 async def erase(house: House, call: Write, list_id: UUID, contact_id: UUID) -> None:
     """Forgets a person. A keyed hash stays, so that nobody subscribes the address again by a file."""
     check_list(call, list_id)
-    await contacts.erase(house, call, list_id, contact_id)
+    await erase_contact.erase(house, call, list_id, contact_id)

@@ -1,4 +1,4 @@
-"""contacts.api.lists: lists, their fields, their caps."""
+"""contacts.api.lists: lists and their caps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mailmaker.common.storage.keyset import Page
 from mailmaker.common.web.auth import check_list, may
 from mailmaker.common.web.call import Call
 from mailmaker.contacts.actions import lists
-from mailmaker.contacts.actions.shapes import FieldsView, FieldsWish, ListChange, ListView, ListWish
+from mailmaker.contacts.actions.shapes import ListChange, ListView, ListWish
 from mailmaker.contacts.api.doors import House, Limit, Version, etag
 
 router = APIRouter(tags=["lists"])
@@ -60,20 +60,6 @@ async def close_list(house: House, call: Write, list_id: UUID) -> None:
     """Closes a list: its contacts are removed, mail queued for them is cancelled, every "no" stays."""
     check_list(call, list_id)
     await lists.close_list(house, call, list_id)
-
-
-@router.get("/v1/lists/{list_id}/fields")
-async def see_fields(house: House, call: Read, list_id: UUID) -> FieldsView:
-    """The fields a contact of the list may have."""
-    check_list(call, list_id)
-    return await lists.see_fields(house, call, list_id)
-
-
-@router.put("/v1/lists/{list_id}/fields")
-async def set_fields(house: House, call: Write, list_id: UUID, wish: FieldsWish) -> FieldsView:
-    """Replaces the custom fields."""
-    check_list(call, list_id)
-    return await lists.set_fields(house, call, list_id, wish)
 
 
 @router.get("/v1/lists/{list_id}/cap-policy")

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from mailmaker.contacts.domain.lists import MOST_LISTS
+
 KEY_PREFIX = "mm_live_"
 SECRET_BYTES = 32
 
@@ -44,6 +46,7 @@ class Account:
     state: AccountState
     opened_at: datetime
     version: int
+    most_lists: int = MOST_LISTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from mailmaker.common.contracts.contacts import CapPolicy, Controller
 from mailmaker.common.mail.address import folded
 
 MOST_LISTS = 500
+"""Lists an account may have until the operator says otherwise."""
 MOST_FIELDS = 100
 
 STANDARD_FIELDS: tuple[str, ...] = (
@@ -52,11 +53,20 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A typed field of one list, beside the standard ones. `values` are an enum's."""
+    """A typed field of one list, beside the standard ones. `values` are an enum's.
+
+    `id` is what its values are kept under, for ever: a rename changes the name alone. Empty is the name itself.
+    """
 
     name: str
     type: FieldType
     values: tuple[str, ...] = ()
+    id: str = ""
+
+    @property
+    def key(self) -> str:
+        """The member of a contact's `custom` that holds the field's value."""
+        return self.id or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,8 @@ class ContactList:
     version: int
     closed: bool = False
     fields: tuple[Field, ...] = field(default=())
+    retired: tuple[Field, ...] = field(default=())
+    """Fields that are in use no more: their values stay with their contacts, unseen, until they come back."""
 
 
 def key_text(kind: KeyKind, email: str | None, mobile: str | None, fkey: str | None) -> str | None:
@@ -106,21 +118,4 @@ def cap_faults(policy: CapPolicy) -> tuple[tuple[str, str, str], ...]:
             faults.append(
                 (f"/{channel}/hold_at_most", "caps.hold_unused", 'only on_cap "hold" holds messages')
             )
-    return tuple(faults)
-
-
-def field_faults(fields: tuple[Field, ...]) -> tuple[tuple[str, str, str], ...]:
-    """What is wrong with a list's custom fields, as (JSON pointer, code, detail)."""
-    faults: list[tuple[str, str, str]] = []
-    seen: set[str] = set()
-    for i, one in enumerate(fields):
-        if not FIELD_NAME.match(one.name):
-            faults.append((f"/{i}/name", "field.name", "lower-case letters, digits and _, a letter first"))
-        elif one.name in RESERVED or one.name.startswith("_"):
-            faults.append((f"/{i}/name", "field.reserved", "the name of a standard field"))
-        elif one.name in seen:
-            faults.append((f"/{i}/name", "field.twice", "the name is used twice"))
-        seen.add(one.name)
-        if (one.type is FieldType.ENUM) != bool(one.values):
-            faults.append((f"/{i}/values", "field.values", "an enum needs values, and only an enum has them"))
     return tuple(faults)

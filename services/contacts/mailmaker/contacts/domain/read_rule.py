@@ -122,7 +122,7 @@ class _Reading:
             raise _Wrong("rule.op_unknown", f"this field has: {', '.join(sorted(allowed))}", "/op")
         if any(key not in ("field", "op", "value") for key in source):
             raise _Wrong("rule.key_unknown", "a leaf has field, op and value, nothing else", "")
-        return Test(field, known.kind, found, self._value(source, known, found))
+        return Test(field, known.kind, found, self._value(source, known, found), known.stored)
 
     def _value(self, source: dict[str, object], known: Known, op: Op) -> Value:
         value = source.get("value")

@@ -25,6 +25,8 @@ class Known:
 
     kind: Kind
     values: tuple[str, ...] = ()
+    stored: str = ""
+    """What a custom field's values are kept under."""
 
 
 _EMPTY = frozenset({Op.IS_EMPTY, Op.IS_NOT_EMPTY})
@@ -76,5 +78,5 @@ _CUSTOM = {
 
 def known_fields(of: ContactList) -> dict[str, Known]:
     """Every field that a rule of this list may name."""
-    own = {f"{CUSTOM}{one.name}": Known(_CUSTOM[one.type], one.values) for one in of.fields}
+    own = {f"{CUSTOM}{one.name}": Known(_CUSTOM[one.type], one.values, one.key) for one in of.fields}
     return {**_STANDARD, **own}

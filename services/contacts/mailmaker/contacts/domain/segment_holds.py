@@ -85,7 +85,7 @@ def _value_of(test: Test, person: Person, day: Day) -> object:
         return str(contact.email_consent if name == "email_consent" else contact.sms_consent)
     if not name.startswith(CUSTOM):
         return contact.values.get(name)
-    value = contact.custom.get(name.removeprefix(CUSTOM))
+    value = contact.custom.get(test.stored or name.removeprefix(CUSTOM))
     if test.kind is Kind.BOOLEAN:
         return value if isinstance(value, bool) else None
     if test.kind is Kind.NUMBER:

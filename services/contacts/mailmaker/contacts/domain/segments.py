@@ -84,6 +84,8 @@ class Test:
     kind: Kind
     op: Op
     value: Value = None
+    stored: str = ""
+    """What a custom field's values are kept under; a rename does not touch it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def read(items: Mapping[str, object], of: ContactList, today: date) -> tuple[Wis
     given = items.get("custom") or {}
     for name, value in given.items() if isinstance(given, Mapping) else ():
         try:
-            custom[name] = _custom(own.get(name), value)
+            custom[own[name].key if name in own else name] = _custom(own.get(name), value)
         except BadValue as wrong:
             faults.append((f"/custom/{name}", wrong.code, wrong.detail))
     wish = Wish(values, custom, _consent(items, "email_consent"), _consent(items, "sms_consent"))

@@ -38,6 +38,7 @@ SELECT {COLUMNS} FROM contacts WHERE account_id = $1 AND list_id = $2 AND key_te
 BY_IDS = f"""
 SELECT {COLUMNS} FROM contacts WHERE account_id = $1 AND list_id = $2 AND id = ANY($3::uuid[]) ORDER BY id FOR UPDATE
 """
+HOLDER = "SELECT id FROM contacts WHERE account_id = $1 AND list_id = $2 AND key_text = $3 AND id <> $4"
 ONE = f"SELECT {COLUMNS} FROM contacts WHERE account_id = $1 AND list_id = $2 AND id = $3"
 # By id alone, for internal doors: one look-up an account in its primary key.
 ANYWHERE = f"""
@@ -51,16 +52,6 @@ UPDATE contacts c SET ({", ".join(_WRITTEN)}) = ROW({", ".join("n." + name for n
 """
 DELETE = "DELETE FROM contacts WHERE account_id = $1 AND id = ANY($2::uuid[])"
 EMPTY_LIST = "DELETE FROM contacts WHERE account_id = $1 AND list_id = $2 RETURNING id"
-PAGE = f"""
-SELECT {COLUMNS} FROM contacts WHERE account_id = $1 AND list_id = $2 AND key_text > $3 {{}} ORDER BY key_text LIMIT $4
-"""
-# Each question has a statement of its own: one that asks "is it given?" at every row would reach no index.
-_QUESTIONS = {
-    "email_key": "email_key = $%d",
-    "mobile_key": "mobile_key = $%d",
-    "fkey_hash": "fkey_hash = $%d",
-    "like": "(email ILIKE $%d OR mobile LIKE $%d OR fkey ILIKE $%d OR concat_ws(' ', name, surname) ILIKE $%d)",
-}
 
 
 def contact_of(row: Any) -> Contact:
@@ -116,6 +107,12 @@ async def by_ids(tx: Transaction, account_id: UUID, list_id: UUID, ids: Sequence
     return [contact_of(row) for row in await tx.driver.fetch(BY_IDS, account_id, list_id, list(ids))]
 
 
+async def holder(tx: Transaction, account_id: UUID, list_id: UUID, key: str, *, but: UUID) -> UUID | None:
+    """Whose a key is, if it is another contact's. Takes no lock: the unique index has the last word."""
+    found: UUID | None = await tx.driver.fetchval(HOLDER, account_id, list_id, key, but)
+    return found
+
+
 async def one(tx: Transaction, account_id: UUID, list_id: UUID, contact_id: UUID) -> Contact | None:
     row = await tx.driver.fetchrow(ONE, account_id, list_id, contact_id)
     return None if row is None else contact_of(row)
@@ -125,27 +122,6 @@ async def anywhere(tx: Transaction, contact_id: UUID) -> Contact | None:
     """A contact of any account: for internal doors, in a platform transaction."""
     row = await tx.driver.fetchrow(ANYWHERE, contact_id)
     return None if row is None else contact_of(row)
-
-
-async def page(
-    tx: Transaction,
-    account_id: UUID,
-    list_id: UUID,
-    *,
-    after: str,
-    limit: int,
-    email_key: bytes | None = None,
-    mobile_key: bytes | None = None,
-    fkey_hash: bytes | None = None,
-    like: str | None = None,
-) -> list[Contact]:
-    """A page in the order of the list's keys."""
-    asked = {"email_key": email_key, "mobile_key": mobile_key, "fkey_hash": fkey_hash, "like": like}
-    given = [(name, value) for name, value in asked.items() if value is not None]
-    wheres = [_QUESTIONS[name].replace("%d", str(place)) for place, (name, _) in enumerate(given, start=5)]
-    query = PAGE.format("".join(f" AND {where}" for where in wheres))
-    rows = await tx.driver.fetch(query, account_id, list_id, after, limit, *(value for _, value in given))
-    return [contact_of(row) for row in rows]
 
 
 async def insert(tx: Transaction, contacts: Sequence[Contact]) -> None:
@@ -174,9 +150,3 @@ async def delete(tx: Transaction, account_id: UUID, ids: Sequence[UUID]) -> None
 async def empty(tx: Transaction, account_id: UUID, list_id: UUID) -> list[UUID]:
     """Deletes every contact of a list and says whose they were."""
     return [row["id"] for row in await tx.driver.fetch(EMPTY_LIST, account_id, list_id, timeout=600)]
-
-
-def pattern(text: str) -> str:
-    """What finds a text anywhere in a field, with nothing in it taken for a wildcard."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"

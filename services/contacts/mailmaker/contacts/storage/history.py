@@ -10,26 +10,31 @@ from uuid import UUID
 
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.common.storage.ids import new_id
+from mailmaker.contacts.domain.contact import Contact
 
 INSERT = """
-INSERT INTO contact_history (account_id, contact_id, id, list_id, at, what, by, before, after)
-SELECT $1, c, i, $2, $3, w, $4, b::jsonb, a::jsonb
+INSERT INTO contact_history (account_id, contact_id, id, list_id, at, what, by, before, after, door)
+SELECT $1, c, i, $2, $3, w, $4, b::jsonb, a::jsonb, $10
   FROM unnest($5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[]) AS h(c, i, w, b, a)
 """
+# `tie` decides between lines of one instant, so that a page ends at exactly one place.
 OF_CONTACT = """
-SELECT at, what, by, before::text AS before, after::text AS after FROM contact_history
- WHERE account_id = $1 AND list_id = $2 AND contact_id = $3
-UNION ALL
-SELECT p.applied_at, r.action, 'import:' || r.import_id, coalesce(r.before, '{}')::text, coalesce(r.after, '{}')::text
-  FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
- WHERE r.account_id = $1 AND p.list_id = $2 AND r.contact_id = $3 AND r.applied
- ORDER BY at LIMIT 1000
+SELECT * FROM (
+    SELECT at, id::text AS tie, what, by, door, before::text AS before, after::text AS after FROM contact_history
+     WHERE account_id = $1 AND list_id = $2 AND contact_id = $3
+    UNION ALL
+    SELECT p.applied_at, r.import_id || r.action, r.action, 'import:' || r.import_id, 'file',
+           coalesce(r.before, '{}')::text, coalesce(r.after, '{}')::text
+      FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
+     WHERE r.account_id = $1 AND p.list_id = $2 AND r.contact_id = $3 AND r.applied AND p.applied_at IS NOT NULL
+) h WHERE (at, tie) > ($4::timestamptz, $5::text) ORDER BY at, tie LIMIT $6
 """
 # As it was when it left: what a link in an old mail may still be about. One look-up an account, in a platform transaction.
 DEPARTED = """
 SELECT a.account_id, gone.list_id, gone.email, gone.mobile, gone.fkey FROM accounts a CROSS JOIN LATERAL (
        SELECT h.list_id, h.at, h.before ->> 'email' AS email, h.before ->> 'mobile' AS mobile, h.before ->> 'fkey' AS fkey
-         FROM contact_history h WHERE h.account_id = a.account_id AND h.contact_id = $1 AND h.what = 'removed'
+         FROM contact_history h WHERE h.account_id = a.account_id AND h.contact_id = $1
+          AND h.what IN ('removed', 'merged_away')
        UNION ALL
        SELECT p.list_id, p.applied_at, r.before ->> 'email', r.before ->> 'mobile', r.before ->> 'fkey'
          FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
@@ -41,6 +46,32 @@ FORGET = (
     "DELETE FROM contact_history WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
     "UPDATE plan_rows SET before = NULL, after = NULL WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
 )
+# Every address and key that this record ever had, as its own past tells it.
+HELD = """
+SELECT DISTINCT a.name, a.value FROM (
+    SELECT before, after FROM contact_history WHERE account_id = $1 AND contact_id = $2
+    UNION ALL SELECT before, after FROM plan_rows WHERE account_id = $1 AND contact_id = $2
+) h CROSS JOIN LATERAL (VALUES ('email', before ->> 'email'), ('email', after ->> 'email'),
+    ('mobile', before ->> 'mobile'), ('mobile', after ->> 'mobile'), ('fkey', before ->> 'fkey'),
+    ('fkey', after ->> 'fkey')) a(name, value) WHERE a.value IS NOT NULL
+"""
+_NAMES = """
+    lower(before ->> 'email') = ANY($3::text[]) OR lower(after ->> 'email') = ANY($3::text[])
+ OR before ->> 'mobile' = ANY($4::text[]) OR after ->> 'mobile' = ANY($4::text[])
+ OR before ->> 'fkey' = ANY($5::text[]) OR after ->> 'fkey' = ANY($5::text[])
+"""
+# Records of the list's past that carry one of these and are no contact any more: the same person, earlier, or in a plan
+# that was never applied.
+RECORDS = f"""
+SELECT contact_id FROM (
+    SELECT contact_id FROM contact_history WHERE account_id = $1 AND list_id = $2 AND ({_NAMES})
+    UNION
+    SELECT r.contact_id FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
+     WHERE r.account_id = $1 AND p.list_id = $2 AND ({_NAMES})
+) h WHERE contact_id <> $6 AND NOT EXISTS (
+    SELECT FROM contacts c WHERE c.account_id = $1 AND c.id = h.contact_id)
+"""
+START = (datetime.fromisoformat("0001-01-01T00:00:00+00:00"), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +86,26 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of a contact's history. `by` names a key, an import or a suppression."""
+    """A line of a contact's history. `by` names a key, an import or a suppression; `door` where it came in."""
 
     at: datetime
+    tie: str
     what: str
     by: str
+    door: str | None
     before: Mapping[str, object]
     after: Mapping[str, object]
 
 
 async def write(
-    tx: Transaction, account_id: UUID, list_id: UUID, at: datetime, by: str, lines: Sequence[Line]
+    tx: Transaction,
+    account_id: UUID,
+    list_id: UUID,
+    at: datetime,
+    by: str,
+    lines: Sequence[Line],
+    *,
+    door: str,
 ) -> None:
     if lines:
         await tx.driver.execute(
@@ -79,14 +119,30 @@ async def write(
             [x.what for x in lines],
             [json.dumps(x.before) for x in lines],
             [json.dumps(x.after) for x in lines],
+            door,
         )
 
 
-async def of_contact(tx: Transaction, account_id: UUID, list_id: UUID, contact_id: UUID) -> list[Entry]:
-    """A contact's history, oldest first."""
+async def of_contact(
+    tx: Transaction,
+    account_id: UUID,
+    list_id: UUID,
+    contact_id: UUID,
+    after: tuple[datetime, str],
+    limit: int,
+) -> list[Entry]:
+    """A page of a contact's history, oldest first."""
     return [
-        Entry(row["at"], row["what"], row["by"], json.loads(row["before"]), json.loads(row["after"]))
-        for row in await tx.driver.fetch(OF_CONTACT, account_id, list_id, contact_id)
+        Entry(
+            row["at"],
+            row["tie"],
+            row["what"],
+            row["by"],
+            row["door"],
+            json.loads(row["before"]),
+            json.loads(row["after"]),
+        )
+        for row in await tx.driver.fetch(OF_CONTACT, account_id, list_id, contact_id, *after, limit)
     ]
 
 
@@ -105,6 +161,24 @@ async def departed(tx: Transaction, contact_id: UUID) -> Departed | None:
     """A contact of any account that has left its list, but not an erased one: of that nothing is known."""
     row = await tx.driver.fetchrow(DEPARTED, contact_id)
     return None if row is None else Departed(**dict(row))
+
+
+async def records_of(
+    tx: Transaction, account_id: UUID, list_id: UUID, contact_id: UUID, known: Contact
+) -> list[UUID]:
+    """Earlier and planned records of a contact's person in its list, found by every address and key it ever had. Reads
+    the list's whole past."""
+    held: dict[str, set[str]] = {"email": set(), "mobile": set(), "fkey": set()}
+    for name, value in zip(held, known.addresses, strict=True):
+        if value is not None:
+            held[name].add(str(value))
+    for row in await tx.driver.fetch(HELD, account_id, contact_id):
+        held[row["name"]].add(row["value"])
+    emails = sorted({one.lower() for one in held["email"]})
+    rows = await tx.driver.fetch(
+        RECORDS, account_id, list_id, emails, sorted(held["mobile"]), sorted(held["fkey"]), contact_id
+    )
+    return [row["contact_id"] for row in rows]
 
 
 async def forget(tx: Transaction, account_id: UUID, ids: Sequence[UUID]) -> None:

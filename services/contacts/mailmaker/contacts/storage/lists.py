@@ -15,7 +15,8 @@ COLUMNS = f"""
     l.account_id, l.id, l.name, l.key, l.default_country, l.timezone, l.controller_name, l.controller_email,
     l.caps::text AS caps, l.opened_at, l.changed_at, l.closed_at, l.version,
     array(SELECT f.name {_OF_LIST}) AS names, array(SELECT f.type {_OF_LIST}) AS types,
-    array(SELECT array_to_string(f.choices, E'\\x1f') {_OF_LIST}) AS choices
+    array(SELECT array_to_string(f.choices, E'\\x1f') {_OF_LIST}) AS choices,
+    array(SELECT coalesce(f.id, f.name) {_OF_LIST}) AS ids, array(SELECT f.retired {_OF_LIST}) AS retired
 """
 ONE = f"SELECT {COLUMNS} FROM lists l WHERE l.account_id = $1 AND l.id = $2"
 LOCK = ONE + " AND l.closed_at IS NULL FOR UPDATE OF l"
@@ -32,20 +33,23 @@ UPDATE lists SET name = $3, default_country = $4, timezone = $5, controller_name
 """
 DELETE_FIELDS = "DELETE FROM list_fields WHERE account_id = $1 AND list_id = $2"
 INSERT_FIELDS = """
-INSERT INTO list_fields (account_id, list_id, name, position, type, choices)
-SELECT $1, $2, n, i, t, CASE WHEN c = '' THEN '{}' ELSE string_to_array(c, E'\\x1f') END
-  FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS f(n, t, c, i)
+INSERT INTO list_fields (account_id, list_id, name, position, type, choices, id, retired)
+SELECT $1, $2, n, i, t, CASE WHEN c = '' THEN '{}' ELSE string_to_array(c, E'\\x1f') END, k, r
+  FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[]) WITH ORDINALITY AS f(n, t, c, k, r, i)
 """
+HOLDERS = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2 AND custom ? $3"
+HOLDERS_OF_OTHERS = HOLDERS + " AND custom ->> $3 <> ALL($4::text[])"
 # An import holds a list's lock alone, other writes of its contacts share it; both end with their transaction.
 SHARE_WRITES = "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 11))"
 STOP_WRITES = "SELECT pg_advisory_xact_lock(hashtextextended($1, 11))"
 
 
 def list_of(row: Any) -> ContactList:
-    fields = tuple(
-        Field(name, FieldType(kind), tuple(choices.split("\x1f")) if choices else ())
-        for name, kind, choices in zip(row["names"], row["types"], row["choices"], strict=True)
-    )
+    columns = zip(row["names"], row["types"], row["choices"], row["ids"], row["retired"], strict=True)
+    fields = [
+        (Field(name, FieldType(kind), tuple(choices.split("\x1f")) if choices else (), key), retired)
+        for name, kind, choices, key, retired in columns
+    ]
     return ContactList(
         row["account_id"],
         row["id"],
@@ -59,7 +63,8 @@ def list_of(row: Any) -> ContactList:
         row["changed_at"],
         row["version"],
         row["closed_at"] is not None,
-        fields,
+        tuple(one for one, retired in fields if not retired),
+        tuple(one for one, retired in fields if retired),
     )
 
 
@@ -118,16 +123,26 @@ async def update(tx: Transaction, it: ContactList) -> None:
     )
 
 
-async def replace_fields(tx: Transaction, account_id: UUID, list_id: UUID, fields: Sequence[Field]) -> None:
-    await tx.driver.execute(DELETE_FIELDS, account_id, list_id)
+async def replace_fields(tx: Transaction, it: ContactList) -> None:
+    """Writes a list's fields, those in use and the retired ones, in their order."""
+    await tx.driver.execute(DELETE_FIELDS, it.account_id, it.id)
+    every = [*it.fields, *it.retired]
     await tx.driver.execute(
         INSERT_FIELDS,
-        account_id,
-        list_id,
-        [f.name for f in fields],
-        [str(f.type) for f in fields],
-        ["\x1f".join(f.values) for f in fields],
+        it.account_id,
+        it.id,
+        [f.name for f in every],
+        [str(f.type) for f in every],
+        ["\x1f".join(f.values) for f in every],
+        [f.key for f in every],
+        [place >= len(it.fields) for place in range(len(every))],
     )
+
+
+async def holders(tx: Transaction, it: ContactList, key: str, but: Sequence[str] | None) -> int:
+    """Contacts that hold a value of a field: any, or one other than those named."""
+    query, more = (HOLDERS, ()) if but is None else (HOLDERS_OF_OTHERS, (list(but),))
+    return int(await tx.driver.fetchval(query, it.account_id, it.id, key, *more))
 
 
 async def share_writes(tx: Transaction, list_id: UUID) -> None:

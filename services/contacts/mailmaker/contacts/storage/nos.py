@@ -102,9 +102,9 @@ RESTORE = {
     "sms": _restore("sms_consent", "mobile_key", "sms"),
 }
 HISTORY = """
-INSERT INTO contact_history (account_id, contact_id, id, list_id, at, what, by, before, after, suppression_id)
-SELECT $1, c, i, l, $2, $3, 'suppression:' || s, b::jsonb, a::jsonb, s
-  FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[]) AS h(c, i, l, s, b, a)
+INSERT INTO contact_history (account_id, contact_id, id, list_id, at, what, by, before, after, suppression_id, door)
+SELECT $1, c, i, l, $2, $3, 'suppression:' || s, b::jsonb, a::jsonb, s, d
+  FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[], $10::text[]) AS h(c, i, l, s, b, a, d)
 """
 
 
@@ -178,7 +178,7 @@ async def withdraw(
         return []
     columns = map(list, zip(*said, strict=True))
     rows = await tx.driver.fetch(WITHDRAW[channel], account_id, *columns, NOBODY, at, timeout=600)
-    return await _told(tx, account_id, at, "withdrawn", rows)
+    return await _told(tx, account_id, at, "withdrawn", items, rows)
 
 
 async def restore(
@@ -192,7 +192,7 @@ async def restore(
     rows = await tx.driver.fetch(
         RESTORE[channel], account_id, *columns, NOBODY, at, list(WITHDRAWING), timeout=600
     )
-    return await _told(tx, account_id, at, "restored", rows)
+    return await _told(tx, account_id, at, "restored", items, rows)
 
 
 def _said(item: FeedItem, subject: bytes) -> tuple[object, ...]:
@@ -208,10 +208,16 @@ def _said(item: FeedItem, subject: bytes) -> tuple[object, ...]:
 
 
 async def _told(
-    tx: Transaction, account_id: UUID, at: datetime, what: str, rows: Sequence[object]
+    tx: Transaction,
+    account_id: UUID,
+    at: datetime,
+    what: str,
+    items: Sequence[FeedItem],
+    rows: Sequence[object],
 ) -> list[Touched]:
     found: list[dict[str, object]] = [dict(row) for row in rows]  # type: ignore[call-overload]
     if found:
+        doors: dict[object, str] = {item.suppression_id: item.door for item in items}
         await tx.driver.execute(
             HISTORY,
             account_id,
@@ -223,6 +229,7 @@ async def _told(
             [r["suppression_id"] for r in found],
             [r["before"] for r in found],
             [r["after"] for r in found],
+            [doors.get(r["suppression_id"]) for r in found],
         )
     return [
         Touched(

@@ -101,7 +101,7 @@ class _Work:
         """The contact's value. A custom one of another type than its field has now is none."""
         if not test.field.startswith(CUSTOM):
             return _COLUMNS[test.field]
-        key = f"c.custom -> {self.bind(test.field.removeprefix(CUSTOM))}::text"
+        key = f"c.custom -> {self.bind(test.stored or test.field.removeprefix(CUSTOM))}::text"
         if test.kind in (Kind.NUMBER, Kind.BOOLEAN):
             typed = _TYPES[test.kind]
             kind = "number" if test.kind is Kind.NUMBER else "boolean"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from mailmaker.common.bus.fate import Retry
 from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved, ContactsRestored
 from mailmaker.common.storage.engine import AlreadyHeard, Database, Heard, Transaction
 from mailmaker.dispatch.actions.apply_feed import stop_and_name
 from mailmaker.dispatch.domain.directives import Directive, latest, removals_of
 from mailmaker.dispatch.storage import audience
 from mailmaker.dispatch.storage import directives as standing
+
+AGAIN = 1.0
+"""Seconds between two looks at whether a message has its outcome."""
 
 
 async def stop_removed(db: Database, event: ContactsRemoved, heard: Heard) -> None:
@@ -18,10 +22,17 @@ async def stop_removed(db: Database, event: ContactsRemoved, heard: Heard) -> No
 
 
 async def stop_erased(db: Database, event: ContactsErased, heard: Heard) -> None:
-    """As for removed ones, and what was kept to write to them is emptied; what was decided stays, by id."""
+    """As for removed ones, and what was kept to write to them is emptied; what was decided stays, by id.
+
+    Raises Retry while a message to one of them is on its way: it is emptied when its outcome is known.
+    """
     found = await _stand(db, event, heard, "contact_erased")
-    async with db.heard(heard, event.account_id) as tx:
+    async with db.account(event.account_id) as tx:
         await stop_and_name(tx, found, "cancelled")
+        await audience.forget(tx, event.account_id, event.contact_ids)
+    async with db.heard(heard, event.account_id) as tx:
+        if await audience.under_way(tx, event.account_id, event.contact_ids):
+            raise Retry(AGAIN, "a message is on its way")
         await audience.forget(tx, event.account_id, event.contact_ids)
 
 

@@ -40,6 +40,7 @@ _REASONS = {
     "duplicate": "another contact of this mailing has the same address",
     "address": "the stored address is not in the form we write to servers",
     "no_address": "the contact has no address for this channel",
+    "address_changed": "the contact has another address now; what waited for the old one is not sent",
     "contact_removed": "the contact was removed from its list",
     "contact_erased": "the contact was erased",
 }

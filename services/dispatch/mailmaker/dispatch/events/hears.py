@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailmaker.common.bus.consumer import Hears
-from mailmaker.common.contracts.contacts import ContactsErased, ContactsRemoved, ContactsRestored, ListChanged
+from mailmaker.common.contracts.contacts import (
+    ContactsChanged,
+    ContactsErased,
+    ContactsRemoved,
+    ContactsRestored,
+    ListChanged,
+)
 from mailmaker.common.contracts.suppressions import AddressReleased, AddressSuppressed
 from mailmaker.common.storage.engine import Database, Heard
+from mailmaker.common.web.internal import InternalClient
 from mailmaker.dispatch.actions.forget_contacts import let_restored, stop_erased, stop_removed
 from mailmaker.dispatch.actions.known_lists import hear_list
+from mailmaker.dispatch.actions.readdress import hear_changed
 
 CONSUMER = "dispatch"
 
 
-def hears(db: Database, wake: Callable[[int], None]) -> Hears:
+def hears(db: Database, contacts: InternalClient, wake: Callable[[int], None]) -> Hears:
     """Event -> handler. A "no" is applied from the feed: its event only wakes who follows the feed."""
 
     async def on_list(event: ListChanged, heard: Heard) -> None:
         await hear_list(db, event, heard)
+
+    async def on_changed(event: ContactsChanged, heard: Heard) -> None:
+        await hear_changed(db, contacts, event, heard)
 
     async def on_removed(event: ContactsRemoved, heard: Heard) -> None:
         await stop_removed(db, event, heard)
@@ -34,6 +45,7 @@ def hears(db: Database, wake: Callable[[int], None]) -> Hears:
 
     return {
         ListChanged: on_list,
+        ContactsChanged: on_changed,
         ContactsRemoved: on_removed,
         ContactsRestored: on_restored,
         ContactsErased: on_erased,

@@ -115,11 +115,19 @@ async def expand(
     return int(status.rpartition(" ")[2])
 
 
+async def under_way(tx: Transaction, account_id: UUID, contact_ids: Sequence[UUID]) -> bool:
+    """Whether a message to one of these contacts has begun and has no outcome yet."""
+    return bool(await tx.driver.fetchval(_UNDER_WAY, account_id, list(contact_ids)))
+
+
 async def forget(tx: Transaction, account_id: UUID, contact_ids: Sequence[UUID]) -> None:
     """Forgets the merge values and addresses of erased contacts; what was decided stays, by id."""
     await tx.driver.execute(_FORGET, account_id, list(contact_ids))
 
 
+_UNDER_WAY = """
+SELECT EXISTS (SELECT FROM messages WHERE account_id = $1 AND contact_id = ANY($2) AND state = 'sending')
+"""
 _FORGET = """
 UPDATE messages SET merge = NULL, address = '', fkey = NULL, reply_text = NULL
  WHERE account_id = $1 AND contact_id = ANY($2)

@@ -147,7 +147,7 @@ class ReaderWorker:
             split_name=of.options.split_name,
             trailer=of.options.trailer,
             expected_rows=of.options.expected_rows,
-            empty_cells=of.options.empty_text,
+            empty_cells=of.options.empty_text(of.about.stored),
             names_rejected=of.options.mode == "full",
         )
 
@@ -163,9 +163,9 @@ class ReaderWorker:
             duplicate=answer.duplicate,
             staged=answer.staged,
             named=answer.named,
-            fields=answer.fields,
+            fields=tuple(of.about.stored(name) for name in answer.fields),
             empty_cells=of.options.empty_word,
-            empty_cells_by_field=of.options.empty_by_field,
+            empty_cells_by_field=of.options.empty_by_field(of.about.stored),
             protect_cancellations=of.options.protect_cancellations,
             consent=of.options.consent,
             apply="on_approval" if answer.findings else of.options.apply,

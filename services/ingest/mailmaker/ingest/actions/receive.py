@@ -153,7 +153,7 @@ class Receiver:
                 "no such list",
                 faults=[Fault("/options/list", "list.unknown", "this account has no such list")],
             )
-        custom = tuple(Field(one.name, one.type, True, one.values) for one in row.fields)
+        custom = tuple(Field(one.name, one.type, True, one.values, one.key) for one in row.fields)
         return ListFacts(row.key_kind, row.default_country, custom)
 
 

@@ -7,11 +7,13 @@ import contextlib
 
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import Database, StorageUnavailable
+from mailmaker.ingest.storage import erasures
 from mailmaker.ingest.storage import imports as store
 from mailmaker.ingest.storage.files import Files
 
 EVERY = 3600.0
 OLD = 24 * 3600.0
+AT_ONCE = 1000
 
 
 class Sweeper:
@@ -39,6 +41,7 @@ class Sweeper:
 
         Only age makes a file without an import an orphan: an upload is named before its import is committed.
         """
+        await self._sweep_erased()
         found = await self._files.older_than(self._old)
         if not found:
             return 0
@@ -48,3 +51,12 @@ class Sweeper:
         for import_id in orphans:
             await self._files.forget(import_id)
         return len(orphans)
+
+    async def _sweep_erased(self) -> None:
+        """Imports that were under way when somebody of their list was erased, and are over now."""
+        kept = await self._files.every()
+        for at in range(0, len(kept), AT_ONCE):
+            async with self._db.platform() as tx:
+                over = await erasures.ended(tx, kept[at : at + AT_ONCE])
+            for import_id in over:
+                await self._files.forget_all(import_id)

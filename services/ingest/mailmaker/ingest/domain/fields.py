@@ -64,12 +64,18 @@ _ALIASES = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of the list that a column may fill. `values` are an enum's."""
+    """A field of the list that a column may fill. `values` are an enum's; `key` is what contacts keeps it under."""
 
     name: str
     kind: Kind
     custom: bool = False
     values: tuple[str, ...] = ()
+    key: str = ""
+
+    @property
+    def stored(self) -> str:
+        """How staged rows name it."""
+        return self.key or self.name
 
 
 def plain(header: str) -> str:

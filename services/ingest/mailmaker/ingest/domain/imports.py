@@ -73,6 +73,10 @@ class ListFacts:
     country: str
     custom: tuple[Field, ...] = ()
 
+    def stored(self, name: str) -> str:
+        """How contacts names a field of the list."""
+        return next((field.stored for field in self.custom if field.name == name), name)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -61,18 +61,18 @@ class Options:
 
     @property
     def empty_word(self) -> Word:
-        """What an empty cell does to the fields that `empty_by_field` does not name."""
+        """What an empty cell does to the fields that the option does not name."""
         return self.empty_cells if isinstance(self.empty_cells, str) else "keep"
 
-    @property
-    def empty_by_field(self) -> dict[str, Word]:
-        """What an empty cell does, field by field."""
-        return {} if isinstance(self.empty_cells, str) else dict(self.empty_cells)
+    def empty_by_field(self, stored: Callable[[str], str] = str) -> dict[str, Word]:
+        """What an empty cell does, field by field. `stored`: what a field is called in the answer."""
+        if isinstance(self.empty_cells, str):
+            return {}
+        return {stored(name): word for name, word in self.empty_cells.items()}
 
-    @property
-    def empty_text(self) -> str:
+    def empty_text(self, stored: Callable[[str], str] = str) -> str:
         """The whole policy in one text: rows of files that differ in it mean different things."""
-        fields = self.empty_by_field
+        fields = self.empty_by_field(stored)
         return " ".join([self.empty_word, *(f"{name}={fields[name]}" for name in sorted(fields))])
 
     def as_json(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Options:
         made["list"], made["profile"] = str(made.pop("list_id")), made.pop("profile_id")
         made["profile"] = None if made["profile"] is None else str(made["profile"])
         made["mapping"], made["defaults"] = dict(self.mapping), dict(self.defaults)
-        made["empty_cells"] = self.empty_by_field or self.empty_word
+        made["empty_cells"] = self.empty_by_field() or self.empty_word
         made["date_formats"] = list(self.date_formats)
         made["split_name"] = None if self.split_name is None else asdict(self.split_name)
         made["guards"] = None if self.guards is None else asdict(self.guards)

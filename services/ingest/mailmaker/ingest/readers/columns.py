@@ -174,7 +174,7 @@ def _converter(field: Field, country: str, today: date, habits: Habits) -> Conve
 
 def _member(field: Field, one: Convert) -> Convert:
     """`"name":value` with its quotes doubled: a part of one quoted JSON cell."""
-    name = cells.json_text(field.name).replace('"', '""')
+    name = cells.json_text(field.stored).replace('"', '""')
     bare = field.kind in ("number", "boolean")
 
     def member(cell: str) -> str:

@@ -17,7 +17,7 @@ HEX = 32
 def seed_of(fields: Sequence[Field], empty_cells: str) -> int:
     """What beside a row's own cells decides what it does to its contact: which fields the file has, what each is, and
     what an empty cell says. Files that differ in it never share a digest."""
-    kinds = [[field.name, field.kind, field.custom, field.values] for field in fields]
+    kinds = [[field.stored, field.kind, field.custom, field.values] for field in fields]
     return int(xxh3_64_intdigest(json.dumps([FORMAT, sorted(kinds), empty_cells]).encode()))
 
 

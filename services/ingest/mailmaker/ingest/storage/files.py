@@ -53,6 +53,23 @@ class Files:
         for path in (self.upload(import_id), self.staged(import_id), self.outline(import_id)):
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
+    async def forget_all(self, import_id: UUID) -> None:
+        """Removes all that is kept of an import, its rejects too."""
+        await self.forget(import_id)
+        await asyncio.to_thread(self.rejects(import_id).unlink, missing_ok=True)
+
+    async def every(self) -> list[UUID]:
+        """The imports of which anything is kept."""
+        return await asyncio.to_thread(self._every)
+
+    def _every(self) -> list[UUID]:
+        found: set[UUID] = set()
+        for kind in ("uploads", "staged", "outlines", "rejects"):
+            for path in (self._root / kind).iterdir():
+                with contextlib.suppress(ValueError):
+                    found.add(UUID(path.name))
+        return sorted(found)
+
     async def older_than(self, seconds: float) -> list[UUID]:
         """The imports whose upload or staged file was written longer ago."""
         return await asyncio.to_thread(self._older_than, seconds)

@@ -17,6 +17,7 @@ from mailmaker.suppression.actions.figures import Figures
 from mailmaker.suppression.actions.record import record
 from mailmaker.suppression.domain.no import No
 from mailmaker.suppression.domain.reasons import RULES
+from mailmaker.suppression.storage import entries
 
 PATIENCE = 0.5
 
@@ -31,13 +32,19 @@ class HearNos:
     figures: Figures
 
     async def hear(self, items: Sequence[internal.No]) -> tuple[UUID, ...]:
-        """Records them, one commit an account. Returns the ids accepted, also of those that say nothing about anybody."""
+        """Records them, one commit an account. Returns the ids accepted, also of those that say nothing about anybody.
+
+        Where one says that its person was erased, what every earlier "no" of that person kept as evidence goes too.
+        """
         by_account: dict[UUID, list[No]] = {}
         for no in await self._completed([no for item in items if (no := as_no(item)) is not None]):
             by_account.setdefault(no.account_id, []).append(no)
         for account_id, nos in sorted(by_account.items()):
             async with self.db.account(account_id) as tx:
                 await record(tx, nos)
+                erased = {key for no in nos if no.reason == "erased" for key in (no.named, *no.others)}
+                if erased:
+                    await entries.forget_evidence(tx, sorted(erased))
             self.bell.ring_feed()
             if any(no.incomplete for no in nos):
                 self.bell.ring_incomplete()

@@ -113,3 +113,18 @@ def _entry(row: Any) -> Entry:
 
 def _messages(found: list[dict[str, str]] | None) -> tuple[InFlight, ...]:
     return tuple(InFlight.model_validate(one) for one in found or ())
+
+
+async def forget_evidence(tx: Transaction, subjects: Sequence[bytes]) -> None:
+    """Takes away the personal part of every entry and repetition that speaks of these keys. That they were said, when
+    and at which door, stays."""
+    await tx.driver.execute(_FORGET_EVIDENCE, tx.account_id, list(subjects))
+
+
+_FORGET_EVIDENCE = """
+DELETE FROM evidence e USING (
+    SELECT suppression_id AS id FROM subjects WHERE account_id = $1 AND subject = ANY($2::bytea[])
+    UNION SELECT r.id FROM subjects s JOIN repeats r ON r.account_id = $1 AND r.suppression_id = s.suppression_id
+           WHERE s.account_id = $1 AND s.subject = ANY($2::bytea[])
+) said WHERE e.account_id = $1 AND e.id = said.id
+"""

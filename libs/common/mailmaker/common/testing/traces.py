@@ -1,0 +1,34 @@
+"""common.testing.traces: where a house still holds a text: every table of its schema, every file of a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mailmaker.common.storage.engine import Database
+
+_TABLES = "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p') ORDER BY relname"
+
+
+async def tables_naming(db: Database, texts: Sequence[str]) -> list[str]:
+    """Tables with a row that holds one of the texts in any column, whatever its case; bytes are looked at as hex."""
+    patterns = [f"%{text}%" for one in texts for text in (one, one.encode().hex())]
+    found = []
+    async with db.platform() as tx:
+        for row in await tx.driver.fetch(_TABLES, db.house):
+            name = row["relname"]
+            if await tx.driver.fetchval(
+                f'SELECT EXISTS (SELECT FROM "{name}" t WHERE t::text ILIKE ANY($1::text[]))', patterns
+            ):
+                found.append(name)
+    return found
+
+
+def files_naming(root: Path, texts: Sequence[str]) -> list[str]:
+    """Files below a directory that hold one of the texts as UTF-8."""
+    wanted = [text.encode() for text in texts]
+    return sorted(
+        str(path.relative_to(root))
+        for path in root.rglob("*")
+        if path.is_file() and any(one in path.read_bytes() for one in wanted)
+    )

@@ -1,0 +1,20 @@
+"""ingest.events.hears: what this house hears, and the action each event calls. The table is the documentation."""
+
+from __future__ import annotations
+
+from mailmaker.common.bus.consumer import Hears
+from mailmaker.common.contracts.contacts import ContactsErased
+from mailmaker.common.storage.engine import Database, Heard
+from mailmaker.ingest.actions.forget_people import hear_erased
+from mailmaker.ingest.storage.files import Files
+
+CONSUMER = "ingest"
+
+
+def hears(db: Database, files: Files) -> Hears:
+    """Event -> handler."""
+
+    async def on_erased(event: ContactsErased, heard: Heard) -> None:
+        await hear_erased(db, files, event, heard)
+
+    return {ContactsErased: on_erased}
