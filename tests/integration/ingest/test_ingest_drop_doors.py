@@ -438,14 +438,19 @@ async def test_room_is_limited_also_for_files_with_holes(dropping: Dropping) -> 
     assert (await asyncio.to_thread(send))[:3] in ("426", "550", "552")
 
 
-async def test_sessions_are_counted_and_silent_ones_end(ingest: Ingest) -> None:
-    bounds = Bounds(sessions=3, per_drop=1, idle=1.0, login=5.0)
-    async with Dropping(ingest, bounds=bounds) as dropping:
+async def test_sessions_are_counted(ingest: Ingest) -> None:
+    async with Dropping(ingest, bounds=Bounds(sessions=3, per_drop=1)) as dropping:
         drop = await dropping.open()
-        async with dropping.ssh(drop) as conn:
+        async with dropping.ssh(drop):
             with pytest.raises(asyncssh.PermissionDenied):
                 await dropping.ssh(drop)
-            await asyncio.wait_for(conn.wait_closed(), 15)
+
+
+async def test_a_silent_session_ends_and_makes_room(ingest: Ingest) -> None:
+    async with Dropping(ingest, bounds=Bounds(per_drop=1, idle=2.0)) as dropping:
+        drop = await dropping.open()
+        async with dropping.ssh(drop) as conn:
+            await asyncio.wait_for(conn.wait_closed(), 30)
         async with dropping.ssh(drop):
             pass
 
