@@ -56,3 +56,51 @@ async def test_nothing_but_keyed_hashes_is_left(rig: Rig) -> None:
     # Whoever brings her back does not subscribe her.
     back = await client.put(list_id, fkey="9", email="ZAIRA.erased@example.com", mobile="3479998877")
     assert (back["email_consent"], back["sms_consent"]) == ("unsubscribed", "unsubscribed")
+
+
+async def test_a_person_who_has_left_the_list_is_forgotten_too(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    path = f"/v1/lists/{list_id}/contacts"
+    zaira = {"email": "zaira.erased@example.com", "mobile": "+393479998877", "name": "Zaira"}
+    by_hand = await client.put(list_id, **zaira)
+    assert (await client.ask("DELETE", f"{path}/{by_hand['id']}")).status_code == 204
+    await rig.import_rows(client, list_id, [zaira])
+    (by_file,) = (await client.contacts(list_id)).values()
+    # While she is in the list as another contact, she is to be named by that one.
+    refused = await client.ask("POST", f"{path}/{by_hand['id']}:erase")
+    assert (refused.status_code, refused.json()["code"]) == (409, "contact_elsewhere"), refused.text
+    assert by_file["id"] in refused.json()["detail"]
+    await rig.import_rows(client, list_id, [{"email": "p@example.com"}], mode="full")
+    assert (await client.ask("GET", f"{path}/{by_file['id']}")).status_code == 404
+    assert await tables_naming(rig.db, PERSON) != []
+    assert (await client.ask("POST", f"{path}/{by_file['id']}:erase")).status_code == 204
+    assert await tables_naming(rig.db, PERSON) == []
+    (told,) = await rig.events(ContactsErased)
+    assert {str(one) for one in told.contact_ids} == {by_file["id"], by_hand["id"]}
+    said = await rig.handed_over("suppression")
+    assert [(no["channel"], no["reason"]) for no in said] == [("email", "erased"), ("sms", "erased")]
+    assert (await client.ask("POST", f"{path}/{by_file['id']}:erase")).status_code == 404
+    elsewhere = await client.open_list()
+    assert (
+        await client.ask("POST", f"/v1/lists/{elsewhere}/contacts/{by_file['id']}:erase")
+    ).status_code == 404
+    back = await client.put(list_id, **zaira)
+    assert (back["email_consent"], back["sms_consent"]) == ("unsubscribed", "unsubscribed")
+
+
+async def test_a_record_that_was_merged_goes_with_the_one_that_stayed(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    path = f"/v1/lists/{list_id}/contacts"
+    goes = await client.put(list_id, email="first.address@example.com", name="Zaira")
+    stays = await client.put(list_id, email="zaira.erased@example.com", surname="Quaranta")
+    merged = await client.ask("POST", f"{path}/{stays['id']}:merge", {"other": goes["id"]})
+    assert merged.status_code == 200, merged.text
+    refused = await client.ask("POST", f"{path}/{goes['id']}:erase")
+    assert (refused.status_code, stays["id"] in refused.json()["detail"]) == (409, True)
+    assert (await client.ask("POST", f"{path}/{stays['id']}:erase")).status_code == 204
+    assert await tables_naming(rig.db, PERSON) == []
+    # Both addresses were the person's.
+    for email in ("first.address@example.com", "zaira.erased@example.com"):
+        assert (await client.put(list_id, email=email))["email_consent"] == "unsubscribed"

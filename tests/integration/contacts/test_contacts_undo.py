@@ -116,7 +116,8 @@ async def test_an_undo_brings_back_nobody_who_was_erased_and_no_key_that_was_tak
     assert erased.status_code in (200, 202, 204), erased.text
     here = await client.put(list_id, email="P1@example.com", name="Again")
     found = await undone(rig, client, plan)
-    assert found["undone"] == {"restored": 2, "partly": 0, "kept": 2}
+    # Of p0 even the undo knows nothing any more: the erasure took his earlier record's past too.
+    assert found["undone"] == {"restored": 2, "partly": 0, "kept": 1}
     after = await client.contacts(list_id)
     assert sorted(after) == ["P1@example.com", "p2@example.com"]
     assert (after["P1@example.com"]["id"], after["P1@example.com"]["name"]) == (here["id"], "Again")

@@ -140,3 +140,19 @@ async def test_an_erasure_takes_the_evidence_and_leaves_the_no(
     [first] = [entry for entry in entries if entry["reason"] == "unsubscribe"]
     full = (await door.http.get(f"/v1/suppressions/{first['id']}", headers=bearer(secret))).json()
     assert (full["evidence"], len(full["repetitions"])) == ({}, 1)
+
+
+async def test_what_the_contacts_own_house_says_whole_is_not_completed_later(
+    door: Door, contacts: FakeContacts
+) -> None:
+    """The address that a contact gets after its "no" was said may be somebody else's too: they said nothing."""
+    account, _ = contacts.account()
+    of = contacts.list(account)
+    person = contacts.contact(of, "later@example.it")
+    item = no(
+        account.account_id, contact_id=person.contact_id, list_id=of.list_id, fkey="k1", door="api",
+        reason="unsubscribe", whole=True,
+    )  # fmt: skip
+    await hand_over(door, item)
+    [line] = (await door.feed())["items"]
+    assert [subject[:2] for subject in line["subjects"]] == ["63", "66"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from mailmaker.common.contracts.internal import InFlight
+from mailmaker.common.contracts.internal import InFlight, SamePerson
+from mailmaker.common.mail.subjects import address_subject, contact_subject
 from mailmaker.common.mail.tokens import Purpose, Token
 from mailmaker.common.storage.ids import new_id
 from suppression_house import TOKENS, Door, FakeContacts, bearer
@@ -179,3 +180,44 @@ async def test_a_suspended_accounts_links_still_work(door: Door, contacts: FakeC
     path = "/u/" + door.token(account, contacts.contact(contacts.list(account), "ada@example.it"))
     assert (await door.http.post(path)).status_code == 200
     assert (await door.feed())["head"] == 1
+
+
+async def test_the_link_of_a_record_that_was_merged_away_names_the_one_that_stayed(
+    door: Door, contacts: FakeContacts
+) -> None:
+    account, secret = contacts.account()
+    of = contacts.list(account)
+    gone, stayed = contacts.contact(of, "ada@example.it"), contacts.contact(of, "lovelace@example.it")
+    person = SamePerson(contact_id=stayed.contact_id, email_key=stayed.email_key, mobile_key=None)
+    contacts.contacts[gone.contact_id] = gone.model_copy(update={"merged_into": (person,)})
+    for away in (False, True):
+        contacts.away = away
+        assert (await door.http.post("/u/" + door.token(account, gone))).status_code == 200
+    contacts.away = False
+    [line] = (await door.feed())["items"]
+    assert line["list_id"] == str(of.list_id)
+    assert {bytes.fromhex(s) for s in line["subjects"]} == {
+        contact_subject(gone.contact_id),
+        contact_subject(stayed.contact_id),
+        *(address_subject(bytes.fromhex(one.email_key or "")) for one in (gone, stayed)),
+    }
+    for email in ("ada@example.it", "lovelace@example.it"):
+        found = await door.http.get(f"/v1/suppressions?email={email}", headers=bearer(secret))
+        assert [entry["door"] for entry in found.json()["items"]] == ["link"]
+
+
+async def test_a_no_heard_while_contacts_was_away_is_completed_with_the_record_that_stayed(
+    door: Door, contacts: FakeContacts
+) -> None:
+    account, _ = contacts.account()
+    of = contacts.list(account)
+    gone, stayed = contacts.contact(of, "ada@example.it"), contacts.contact(of, "lovelace@example.it")
+    person = SamePerson(contact_id=stayed.contact_id, email_key=stayed.email_key, mobile_key=None)
+    contacts.contacts[gone.contact_id] = gone.model_copy(update={"merged_into": (person,)})
+    contacts.away = True
+    assert (await door.http.post("/u/" + door.token(account, gone))).status_code == 200
+    contacts.away = False
+    page = await door.feed_until(lambda p: len(p["items"]) == 2)
+    named = {s for item in page["items"] for s in item["subjects"]}
+    assert contact_subject(stayed.contact_id).hex() in named
+    assert len(named) == 4

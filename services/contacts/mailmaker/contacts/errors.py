@@ -4,7 +4,7 @@ Problem
 |-- Invalid 422           WrongFields (the faults name them), SameContact
 |-- NotFound 404          NoSuchThing
 |-- Conflict 409          TooManyLists, KeyTaken, WrongState, Stale (412), TooManySegments, BrokenSegment,
-|                       OtherList
+|                       OtherList, PersonElsewhere
 |-- Unavailable 503       TooSlow, TooManyCounts, SearchTooSlow
 """
 
@@ -60,6 +60,19 @@ class SameContact(Invalid):
     """A contact cannot be merged with itself."""
 
     code = "contact_merge_same"
+
+
+class PersonElsewhere(Conflict):
+    """The contact has left its list, and the list has its person as another contact."""
+
+    code = "contact_elsewhere"
+
+
+def person_is(contact_id: UUID) -> PersonElsewhere:
+    """Says which contact the person is now."""
+    return PersonElsewhere(
+        f"the list has this person as contact {contact_id}: name that one, and this record goes with it"
+    )
 
 
 class SearchTooSlow(Unavailable):

@@ -87,8 +87,17 @@ class SegmentRow(Wire):
     broken: bool = False
 
 
+class SamePerson(Wire):
+    """Another record of a contact's person, by keys (hex)."""
+
+    contact_id: UUID
+    email_key: str | None
+    mobile_key: str | None
+
+
 class ContactRow(Wire):
-    """Whose contact an id is, by keys (hex): what a token door asks."""
+    """Whose contact an id is, by keys (hex): what a token door asks. `merged_into`: the records it has become part of,
+    one after the other; what the person says by an old mail is meant for the last of them."""
 
     account_id: UUID
     list_id: UUID
@@ -96,6 +105,7 @@ class ContactRow(Wire):
     email_key: str | None
     mobile_key: str | None
     fkey: str | None
+    merged_into: tuple[SamePerson, ...] = ()
 
 
 class ContactMessage(Wire):
@@ -149,6 +159,8 @@ class No(Wire):
     mailing_number: int | None = None
     received_at: datetime
     evidence: dict[str, str] = Field(default_factory=dict)
+    whole: bool = False
+    """Said by the house that knows the contact, with every key it had then: there is nothing to ask it later."""
 
 
 class NosBatch(Wire):

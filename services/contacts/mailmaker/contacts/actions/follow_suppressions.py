@@ -14,12 +14,14 @@ from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import StorageUnavailable, Transaction
 from mailmaker.common.web.internal import Unreachable
 from mailmaker.contacts.actions.house import Contacts
-from mailmaker.contacts.actions.tell import hexed
+from mailmaker.contacts.actions.tell import NOS, hexed, no_for
 from mailmaker.contacts.actions.waiting import woken
 from mailmaker.contacts.domain.consent import withdraws
-from mailmaker.contacts.storage import nos
+from mailmaker.contacts.storage import merges, nos
 
 PAUSE = 1.0
+CONTACT = b"c"
+"""First byte of a contact's suppression key (common.mail.subjects)."""
 
 
 class FollowSuppressions:
@@ -92,6 +94,7 @@ async def apply_items(tx: Transaction, account_id: UUID, items: Sequence[FeedIte
             tx, account_id, channel, [i for i in of_channel if i.suppression_id not in released], now
         )
         touched += await nos.restore(tx, account_id, channel, [i for i in of_channel if i.released], now)
+    await _tell_heirs(tx, account_id, items)
     by_list: dict[UUID, dict[UUID, ContactChange]] = {}
     for one in touched:
         by_list.setdefault(one.list_id, {})[one.contact_id] = ContactChange(
@@ -113,3 +116,25 @@ async def apply_items(tx: Transaction, account_id: UUID, items: Sequence[FeedIte
                     contacts=tuple(changed[i : i + CHUNK]),
                 )
             )
+
+
+async def _tell_heirs(tx: Transaction, account_id: UUID, items: Sequence[FeedItem]) -> None:
+    """A "no" that names a record which has become part of another one, and does not name that one, was said before the
+    merge was known: suppression hears it for the record that stayed."""
+    said = [
+        (item, one)
+        for item in items
+        if withdraws(item.reason) and not item.released
+        for one in _contacts(item)
+    ]
+    became = await merges.merged_into(tx, account_id, [one for _, one in said]) if said else {}
+    for item, one in said:
+        heirs = became.get(one)
+        if heirs and heirs[-1] not in _contacts(item):
+            tx.hand_over("suppression", NOS, no_for(item, heirs[-1]), account_id=account_id)
+
+
+def _contacts(item: FeedItem) -> list[UUID]:
+    """The contacts that the item names by their ids."""
+    found = (bytes.fromhex(subject) for subject in item.subjects)
+    return [UUID(bytes=subject[1:]) for subject in found if subject[:1] == CONTACT]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from mailmaker.common.web.call import Call
 from mailmaker.contacts.actions.contact_shapes import MergeView, MergeWish
+from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.write_contacts import (
     Note,
@@ -27,12 +28,14 @@ from mailmaker.contacts.storage import contacts, lists, nos
 async def merge(house: Contacts, call: Call, list_id: UUID, contact_id: UUID, wish: MergeWish) -> MergeView:
     """Makes two contacts of a list one, under the first one's id; the other one is removed and its mail cancelled.
 
-    Raises NoSuchThing, SameContact, WrongFields. Where the merge lowers a consent, suppression hears the "no", so that
-    mail of running mailings stops too.
+    Raises NoSuchThing, SameContact, WrongFields; Unreachable when suppression does not answer: a "no" that it has taken
+    for either address is known before one of them goes. Where the merge lowers a consent, suppression hears the "no", so
+    that mail of running mailings stops too.
     """
     now = house.clock.now()
     if wish.other == contact_id:
         raise SameContact("`other` is the same contact; name another one of the list")
+    await FollowSuppressions(house).catch_up()
     async with house.db.write(call, "contact.merged") as tx:
         if (first := tx.replayed(MergeView)) is not None:
             return first

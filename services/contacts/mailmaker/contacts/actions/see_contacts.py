@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from mailmaker.common.contracts.internal import ContactRow, CustomField, ListRow
+from mailmaker.common.contracts.internal import CustomField, ListRow
 from mailmaker.common.storage.ids import NOBODY
 from mailmaker.common.storage.keyset import Page, decode_cursor, encode_cursor
 from mailmaker.common.web.call import Call
@@ -19,13 +19,11 @@ from mailmaker.contacts.actions.contact_shapes import (
 )
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.lists import see_list
-from mailmaker.contacts.actions.tell import hexed
 from mailmaker.contacts.domain.fields import facts_by_names
 from mailmaker.contacts.domain.lists import ContactList
 from mailmaker.contacts.domain.plans import Counts
-from mailmaker.contacts.domain.protection import keys_for
 from mailmaker.contacts.errors import NoSuchThing
-from mailmaker.contacts.storage import contacts, history, lists, plans
+from mailmaker.contacts.storage import contacts, lists, plans
 
 
 async def see_contact(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) -> ContactView:
@@ -114,29 +112,4 @@ async def list_row(house: Contacts, list_id: UUID) -> ListRow | None:
         fields=tuple(
             CustomField(name=f.name, type=f.type.value, values=f.values, key=f.key) for f in it.fields
         ),
-    )
-
-
-async def contact_row(house: Contacts, contact_id: UUID) -> ContactRow | None:
-    """Whose contact an id is, or was before it left its list, for another house: keys, no addresses.
-
-    A person says "no" by the link of an old mail also when a file has removed them meanwhile; the next file may bring
-    them back, as another contact with the same address."""
-    async with house.db.platform() as tx:
-        c = await contacts.anywhere(tx, contact_id)
-        gone = await history.departed(tx, contact_id) if c is None else None
-    if c is not None:
-        keys, of, fkey = c.keys, (c.account_id, c.list_id), c.values.get("fkey")
-    elif gone is not None:
-        of, fkey = (gone.account_id, gone.list_id), gone.fkey
-        keys = keys_for(house.pepper, *of, gone.email, gone.mobile, gone.fkey)
-    else:
-        return None
-    return ContactRow(
-        account_id=of[0],
-        list_id=of[1],
-        contact_id=contact_id,
-        email_key=hexed(keys.email),
-        mobile_key=hexed(keys.mobile),
-        fkey=None if fkey is None else str(fkey),
     )

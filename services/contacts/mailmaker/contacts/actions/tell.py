@@ -13,7 +13,7 @@ from mailmaker.common.contracts.contacts import (
     ContactsRemoved,
 )
 from mailmaker.common.contracts.event import CHUNK
-from mailmaker.common.contracts.internal import No
+from mailmaker.common.contracts.internal import FeedItem, No
 from mailmaker.common.mail.address import Channel
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.common.storage.ids import new_id
@@ -69,11 +69,11 @@ def tell_removed(tx: Transaction, of: ContactList, ids: Sequence[UUID], at: date
 
 
 def tell_erased(
-    tx: Transaction, of: ContactList, contact: Contact, past: Sequence[UUID], at: datetime
+    tx: Transaction, of: ContactList, records: Sequence[Contact], past: Sequence[UUID], at: datetime
 ) -> None:
-    """Stages contacts.erased for the contact and its earlier records, and tells suppression by keys alone that this
-    person is not to be written to again."""
-    ids = (contact.id, *past)
+    """Stages contacts.erased for all records of a person, and tells suppression by keys alone that this person is not to
+    be written to again. `records`: those whose keys are known."""
+    ids = (*(one.id for one in records), *past)
     for i in range(0, len(ids), CHUNK):
         tx.stage(
             ContactsErased(
@@ -81,9 +81,10 @@ def tell_erased(
             )
         )
     channels: tuple[Channel, Channel] = ("email", "sms")
-    for channel in channels:
-        if (contact.keys.email if channel == "email" else contact.keys.mobile) is not None:
-            tx.hand_over("suppression", NOS, _no(contact, channel, "erased", at))
+    for contact in records:
+        for channel in channels:
+            if (contact.keys.email if channel == "email" else contact.keys.mobile) is not None:
+                tx.hand_over("suppression", NOS, _no(contact, channel, "erased", at))
 
 
 def _no(c: Contact, channel: Channel, reason: str, at: datetime) -> No:
@@ -102,5 +103,21 @@ def _no(c: Contact, channel: Channel, reason: str, at: datetime) -> No:
             "fkey": fkey if reason != "erased" else None,
             "address_key": hexed(key),
             "received_at": at,
+            "whole": True,
         }
+    )
+
+
+def no_for(item: FeedItem, contact_id: UUID) -> No:
+    """The same "no" for another record of the person; suppression asks for its keys."""
+    return No(
+        id=new_id(),
+        account_id=item.account_id,
+        channel=item.channel,
+        scope=item.scope,
+        door=item.door,
+        reason=item.reason,
+        contact_id=contact_id,
+        list_id=item.list_id,
+        received_at=item.received_at,
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from mailmaker.common.contracts.internal import AccountRow, ContactRow, KeyRow, KeysPage, ListRow, SegmentRow
 from mailmaker.common.web.auth import internal_only
-from mailmaker.contacts.actions import see_contacts, segments, stream_audience
+from mailmaker.contacts.actions import see_contacts, segments, stream_audience, whose_contact
 from mailmaker.contacts.actions.hear_imports import approve
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.undo_import import ask_undo
@@ -66,7 +66,7 @@ async def segment(house: House, segment_id: UUID) -> SegmentRow:
 @router.get("/internal/contacts/{contact_id}")
 async def contact(house: House, contact_id: UUID) -> ContactRow:
     """Whose contact an id is, by keys: what a token's door asks."""
-    found = await see_contacts.contact_row(house, contact_id)
+    found = await whose_contact.contact_row(house, contact_id)
     if found is None:
         raise NoSuchThing("no such contact")
     return found

@@ -46,11 +46,11 @@ FORGET = (
     "DELETE FROM contact_history WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
     "UPDATE plan_rows SET before = NULL, after = NULL WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
 )
-# Every address and key that this record ever had, as its own past tells it.
+# Every address and key that these records ever had, as their own past tells it.
 HELD = """
 SELECT DISTINCT a.name, a.value FROM (
-    SELECT before, after FROM contact_history WHERE account_id = $1 AND contact_id = $2
-    UNION ALL SELECT before, after FROM plan_rows WHERE account_id = $1 AND contact_id = $2
+    SELECT before, after FROM contact_history WHERE account_id = $1 AND contact_id = ANY($2::uuid[])
+    UNION ALL SELECT before, after FROM plan_rows WHERE account_id = $1 AND contact_id = ANY($2::uuid[])
 ) h CROSS JOIN LATERAL (VALUES ('email', before ->> 'email'), ('email', after ->> 'email'),
     ('mobile', before ->> 'mobile'), ('mobile', after ->> 'mobile'), ('fkey', before ->> 'fkey'),
     ('fkey', after ->> 'fkey')) a(name, value) WHERE a.value IS NOT NULL
@@ -68,7 +68,7 @@ SELECT contact_id FROM (
     UNION
     SELECT r.contact_id FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
      WHERE r.account_id = $1 AND p.list_id = $2 AND ({_NAMES})
-) h WHERE contact_id <> $6 AND NOT EXISTS (
+) h WHERE contact_id <> ALL($6::uuid[]) AND NOT EXISTS (
     SELECT FROM contacts c WHERE c.account_id = $1 AND c.id = h.contact_id)
 """
 START = (datetime.fromisoformat("0001-01-01T00:00:00+00:00"), "")
@@ -164,19 +164,21 @@ async def departed(tx: Transaction, contact_id: UUID) -> Departed | None:
 
 
 async def records_of(
-    tx: Transaction, account_id: UUID, list_id: UUID, contact_id: UUID, known: Contact
+    tx: Transaction, account_id: UUID, list_id: UUID, known: Sequence[Contact]
 ) -> list[UUID]:
-    """Earlier and planned records of a contact's person in its list, found by every address and key it ever had. Reads
-    the list's whole past."""
+    """Earlier and planned records of one person in a list, beside the known ones, found by every address and key that
+    these ever had. Reads the list's whole past."""
     held: dict[str, set[str]] = {"email": set(), "mobile": set(), "fkey": set()}
-    for name, value in zip(held, known.addresses, strict=True):
-        if value is not None:
-            held[name].add(str(value))
-    for row in await tx.driver.fetch(HELD, account_id, contact_id):
+    for contact in known:
+        for name, value in zip(held, contact.addresses, strict=True):
+            if value is not None:
+                held[name].add(str(value))
+    ids = [contact.id for contact in known]
+    for row in await tx.driver.fetch(HELD, account_id, ids):
         held[row["name"]].add(row["value"])
     emails = sorted({one.lower() for one in held["email"]})
     rows = await tx.driver.fetch(
-        RECORDS, account_id, list_id, emails, sorted(held["mobile"]), sorted(held["fkey"]), contact_id
+        RECORDS, account_id, list_id, emails, sorted(held["mobile"]), sorted(held["fkey"]), ids
     )
     return [row["contact_id"] for row in rows]
 

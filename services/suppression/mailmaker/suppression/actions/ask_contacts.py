@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-from mailmaker.common.contracts.internal import ContactRow, ListRow
+from mailmaker.common.contracts.internal import ContactRow, ListRow, SamePerson
 from mailmaker.common.mail.address import Channel
-from mailmaker.common.mail.subjects import address_subject
+from mailmaker.common.mail.subjects import address_subject, contact_subject
 from mailmaker.common.web.internal import InternalClient, Refused, Unreachable
 
 TOGETHER = 16
@@ -49,7 +49,16 @@ class AskContacts:
         return row
 
 
-def address_subjects(row: ContactRow, channel: Channel) -> tuple[bytes, ...]:
-    """The suppression key of the contact's address on this channel, if it has one."""
-    key = row.email_key if channel == "email" else row.mobile_key
+def person_subjects(row: ContactRow, channel: Channel) -> tuple[bytes, ...]:
+    """The suppression key of the contact's address on this channel, if it has one. Where its record has become part of
+    others, theirs too, with the others themselves: it is one person who says "no"."""
+    own = _address(row, channel)
+    return (
+        *own,
+        *(s for one in row.merged_into for s in (contact_subject(one.contact_id), *_address(one, channel))),
+    )
+
+
+def _address(record: ContactRow | SamePerson, channel: Channel) -> tuple[bytes, ...]:
+    key = record.email_key if channel == "email" else record.mobile_key
     return () if key is None else (address_subject(bytes.fromhex(key)),)

@@ -9,7 +9,7 @@ from mailmaker.common.contracts.internal import ContactRow
 from mailmaker.common.mail.subjects import contact_subject
 from mailmaker.common.storage.engine import Database, StorageUnavailable
 from mailmaker.common.web.internal import Unreachable
-from mailmaker.suppression.actions.ask_contacts import TOGETHER, AskContacts, address_subjects
+from mailmaker.suppression.actions.ask_contacts import TOGETHER, AskContacts, person_subjects
 from mailmaker.suppression.actions.bell import Bell, until
 from mailmaker.suppression.actions.record import publish
 from mailmaker.suppression.domain.no import No
@@ -81,7 +81,7 @@ class Complete:
 
 
 def _keys(row: ContactRow | None) -> tuple[bytes, ...]:
-    return () if row is None else (*address_subjects(row, "email"), *address_subjects(row, "sms"))
+    return () if row is None else (*person_subjects(row, "email"), *person_subjects(row, "sms"))
 
 
 def _no(entry: Taken, due: Due, row: ContactRow) -> No:
@@ -95,7 +95,7 @@ def _no(entry: Taken, due: Due, row: ContactRow) -> No:
         door=entry.door,
         reason=entry.reason,
         received_at=entry.received_at,
-        others=address_subjects(row, entry.channel),
+        others=person_subjects(row, entry.channel),
         contact_id=due.contact_id,
     )
 

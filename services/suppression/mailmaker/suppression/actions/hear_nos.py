@@ -11,7 +11,7 @@ from mailmaker.common.contracts import internal
 from mailmaker.common.mail.subjects import address_subject, contact_subject, fkey_subject
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.web.internal import Unreachable
-from mailmaker.suppression.actions.ask_contacts import AskContacts, address_subjects
+from mailmaker.suppression.actions.ask_contacts import AskContacts, person_subjects
 from mailmaker.suppression.actions.bell import Bell
 from mailmaker.suppression.actions.figures import Figures
 from mailmaker.suppression.actions.record import record
@@ -71,7 +71,7 @@ class HearNos:
             return no
         if row is None or row.account_id != no.account_id:
             return replace(no, incomplete=False)
-        keys = dict.fromkeys((*no.others, *address_subjects(row, no.channel)))
+        keys = dict.fromkeys((*no.others, *person_subjects(row, no.channel)))
         list_id = row.list_id if no.scope == "list" else None
         return replace(no, list_id=list_id, others=tuple(keys), incomplete=False)
 
@@ -100,6 +100,6 @@ def as_no(item: internal.No) -> No | None:
         received_at=item.received_at,
         others=subjects[1:],
         contact_id=item.contact_id,
-        incomplete=bool(contact) and not address,
+        incomplete=bool(contact) and not address and not item.whole,
         evidence={**item.evidence, **mailing},
     )

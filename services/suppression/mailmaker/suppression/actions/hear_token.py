@@ -15,7 +15,7 @@ from mailmaker.common.storage.ids import new_id
 from mailmaker.common.web.internal import Refused, Unreachable
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.problem import NotFound, Unavailable
-from mailmaker.suppression.actions.ask_contacts import AskContacts, address_subjects
+from mailmaker.suppression.actions.ask_contacts import AskContacts, person_subjects
 from mailmaker.suppression.actions.figures import Figures
 from mailmaker.suppression.actions.group_commit import GroupCommit
 from mailmaker.suppression.domain.entry import Entry
@@ -93,4 +93,4 @@ class HearToken:
             return said.no(account_id)
         if row is None or row.account_id != account_id:
             return said.no(account_id, complete=True)
-        return said.no(account_id, row.list_id, address_subjects(row, "email"), complete=True)
+        return said.no(account_id, row.list_id, person_subjects(row, "email"), complete=True)
