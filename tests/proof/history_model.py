@@ -2,14 +2,17 @@
 
 A contact is `out` on a channel when somebody was told so: the house must never say otherwise again. What cannot be known
 from outside (a "no" recorded that contacts has not heard of yet, an address that a "no" once met and that has changed
-since) is left open: then both answers are right. Whom no "no" ever touched must still be subscribed.
+since) is left open: then both answers are right. Whom no "no" ever touched must still be subscribed. What an import did is
+kept too, so that it can be taken back: in history_undo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from history_undo import Done, Taken
 
 Channel = Literal["email", "sms"]
 CHANNELS: tuple[Channel, Channel] = ("email", "sms")
@@ -37,7 +40,7 @@ class Tombstone:
 
     at: int
     addresses: frozenset[str]
-    fkey: tuple[str, str] | None
+    fkeys: frozenset[tuple[str, str]]
 
 
 @dataclass(eq=False)
@@ -47,6 +50,8 @@ class Contact:
     number: int
     where: str
     fields: dict[str, str | None]
+    born: Fields = field(default_factory=dict)
+    """Its fields at its birth."""
     out: set[Channel] = field(default_factory=set)
     """Channels on which somebody was told that it is unsubscribed."""
     since: dict[str, int] = field(default_factory=dict)
@@ -55,6 +60,11 @@ class Contact:
     """Every address and key it ever had."""
     here: bool = True
     erased: bool = False
+    """Forgotten, or an earlier record of somebody who was."""
+    became: Contact | None = None
+    """The record that it was merged into."""
+    parts: list[Contact] = field(default_factory=list)
+    """Records that were merged into it."""
 
     def named(self, name: str) -> str | None:
         """An address or key as it is compared."""
@@ -64,6 +74,22 @@ class Contact:
     def fkey(self) -> tuple[str, str] | None:
         fkey = self.fields["fkey"]
         return None if fkey is None else (self.where, fkey)
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        return frozenset(a for name in ADDRESS.values() if (a := self.named(name)) is not None)
+
+    def heirs(self) -> Iterator[Contact]:
+        """The records it has become part of, one after the other."""
+        if self.became is not None:
+            yield self.became
+            yield from self.became.heirs()
+
+    def whole(self) -> Iterator[Contact]:
+        """It, and every record that is part of it."""
+        yield self
+        for part in self.parts:
+            yield from part.whole()
 
 
 def folded(name: str, value: str | None) -> str | None:
@@ -119,15 +145,9 @@ class Model:
         said = [*self.nos, *self.handed]
         return (
             self.must_be_out(c, channel)
-            or any(_touches(no, c, channel) or self._may_name(no, c, channel) for no in said)
+            or any(_touches(no, c, channel) for no in said)
             or any(_reminds(stone, c) for stone in self.tombstones)
         )
-
-    def _may_name(self, no: No, c: Contact, channel: Channel) -> bool:
-        """A "no" of a contact whose address was not known may be completed with one that the contact has got since."""
-        if no.channel != channel or no.person is None or no.address is not None or no.where != c.where:
-            return False
-        return bool(self.contacts[no.person].past & c.past)
 
     # -- what clients do
 
@@ -160,17 +180,47 @@ class Model:
         c.here = False
 
     def erase(self, c: Contact) -> None:
-        """The person is forgotten, and met again by what is left."""
-        c.here, c.erased = False, True
-        addresses = frozenset(a for name in ADDRESS.values() if (a := c.named(name)) is not None)
-        self.tombstones.append(Tombstone(self._tick(), addresses, c.fkey))
+        """The person is forgotten, and met again by what is left: with every record that was merged into this one, and
+        with whatever the list's past has of them under an earlier one."""
+        records = list(c.whole())
+        past = {value for one in records for value in one.past}
+        gone = [d for d in self.contacts if d.where == c.where and not d.here and d.past & past]
+        for one in (*records, *gone):
+            one.here, one.erased = False, True
+        addresses = frozenset(a for one in records for a in one.addresses)
+        fkeys = frozenset(one.fkey for one in records if one.fkey is not None)
+        self.tombstones.append(Tombstone(self._tick(), addresses, fkeys))
+
+    def elsewhere(self, c: Contact) -> Contact | None:
+        """The contact that the person of one who has left is now, if the list has it."""
+        if (heirs := list(c.heirs())) != []:
+            return heirs[-1]
+        return self.of(c.where).get(c.named(self.kinds[c.where]) or "")
+
+    def merge(
+        self, this: Contact, other: Contact, keep: Mapping[str, str], lowered: Collection[Channel]
+    ) -> None:
+        """Two records are one person's. `lowered`: channels on which only the other one was out."""
+        wish = {
+            name: other.fields[name]
+            for name, value in this.fields.items()
+            if keep.get(name) == "other" or (name not in keep and value is None)
+        }
+        out = {channel for channel in CHANNELS if self.must_be_out(other, channel)}
+        other.here, other.became = False, this
+        this.parts.append(other)
+        self.change(this, wish)
+        for channel in lowered:
+            self.withdraw(this, channel)
+        this.out |= out
 
     def say_no(self, no: No) -> None:
         """A door of suppression has acknowledged it."""
         self.nos.append(no)
 
     def click(self, c: Contact, *, contacts_away: bool) -> None:
-        """The link of a mail to this contact: the contact, and the address it has, or had when it left."""
+        """The link of a mail to this contact: the contact, and the address it has, or had when it left; and where it was
+        merged away, the records it has become part of."""
         self.nos.append(No("email", c.where, person=c.number))
         if contacts_away:
             self.unnamed.append(c.number)
@@ -189,17 +239,20 @@ class Model:
 
     # -- what a file does
 
-    def expect(self, where: str, rows: Sequence[Fields], *, full: bool, keep: bool) -> Expected:
+    def expect(self, where: str, rows: Sequence[Fields], mode: str, erases: Collection[str]) -> Expected:
         """The counts of an import before it runs: each row once, the last of a key, by what may be known."""
         least = dict.fromkeys(("created", "updated", "unchanged", "protected", "removed", "duplicate"), 0)
         open_ = dict.fromkeys(least, 0)
         last = self._last(where, rows)
         held = self.of(where)
         least["duplicate"] = len(rows) - len(last)
-        least["removed"] = len(held.keys() - last.keys()) if full else 0
+        least["removed"] = len(held.keys() - last.keys()) if mode == "full" else 0
         for key, row in last.items():
             before = held.get(key)
-            plain, after = self._outcome(where, before, row, keep)
+            if before is None and mode == "update":
+                least["unchanged"] += 1
+                continue
+            plain, after = self._outcome(where, before, row, mode, erases)
             met = [(c, channel) for c in (before, after) if c is not None for channel in CHANNELS]
             if any(self.must_be_out(*one) for one in met):
                 least["protected"] += 1
@@ -210,29 +263,59 @@ class Model:
                 least[plain] += 1
         return Expected(least, {name: least[name] + open_[name] for name in least})
 
-    def apply(self, where: str, rows: Sequence[Fields], *, full: bool, keep: bool) -> None:
-        last, held = self._last(where, rows), self.of(where)
+    def apply(self, where: str, rows: Sequence[Fields], mode: str, erases: Collection[str]) -> Done:
+        """What the file does to the list, and how it would be taken back."""
+        last, held, done = self._last(where, rows), self.of(where), Done(where)
         for key, row in last.items():
             before = held.get(key)
             if before is None:
-                self._born(where, {name: row.get(name) for name in FIELDS})
-            else:
-                self.change(before, _named(row, keep))
-        if full:
+                if mode != "update":
+                    done.created.append(self._born(where, {name: row.get(name) for name in FIELDS}))
+            elif mode != "add":
+                was = dict(before.fields)
+                self.change(before, _named(row, erases))
+                done.note(before, was)
+        if mode == "full":
             for key in held.keys() - last.keys():
                 held[key].here = False
+                done.removed.append((held[key], dict(held[key].fields)))
+        return done
+
+    def undo(self, done: Done, unwritten: Collection[int]) -> Taken:
+        """What nobody changed since becomes as it was. `unwritten`: contacts that nobody has written since their birth.
+        Nobody comes back whose key is taken, or whose address or key an erased person had."""
+        taken = Taken()
+        for c, before, after in done.changed:
+            stands = {name: before[name] for name in before if c.here and c.fields[name] == after[name]}
+            taken.say(c, len(stands), len(before))
+            self.change(c, stands)
+        for c in done.created:
+            taken.say(c, int(c.here and c.number in unwritten), 1)
+            c.here = c.here and c.number not in unwritten
+        held = self.of(done.where)
+        for c, fields in done.removed:
+            free = c.named(self.kinds[c.where]) not in held
+            back = free and not c.erased and not any(_names(stone, c) for stone in self.tombstones)
+            taken.say(c, int(back), 1)
+            if back:
+                c.here, c.fields = True, dict(fields)
+        return taken
 
     def _last(self, where: str, rows: Sequence[Fields]) -> dict[str, Fields]:
         kind = self.kinds[where]
         return {folded(kind, row[kind]) or "": row for row in rows}
 
-    def _outcome(self, where: str, before: Contact | None, row: Fields, keep: bool) -> tuple[str, Contact]:
+    def _outcome(
+        self, where: str, before: Contact | None, row: Fields, mode: str, erases: Collection[str]
+    ) -> tuple[str, Contact]:
         """The row's action were there no "no", and the contact as the row would leave it."""
         if before is None:
             fields = {name: row.get(name) for name in FIELDS}
             return "created", self._made(-1, where, fields, self.clock + 1)
+        if mode == "add":
+            return "unchanged", before
         after = replace(before, fields=dict(before.fields), since=dict(before.since), past=set(before.past))
-        self.change(after, _named(row, keep))
+        self.change(after, _named(row, erases))
         return ("unchanged" if after.fields == before.fields else "updated"), after
 
     def _born(self, where: str, fields: dict[str, str | None]) -> Contact:
@@ -242,20 +325,22 @@ class Model:
 
     def _made(self, number: int, where: str, fields: dict[str, str | None], at: int) -> Contact:
         past = {value for name in KEYS if (value := folded(name, fields[name])) is not None}
-        return Contact(number, where, fields, since=dict.fromkeys(KEYS, at), past=past)
+        return Contact(number, where, fields, born=dict(fields), since=dict.fromkeys(KEYS, at), past=past)
 
     def _name(self, c: Contact) -> None:
-        if (address := c.named("email")) is not None and not c.erased:
-            self.nos.append(No("email", c.where, address, person=c.number))
+        """contacts has told whose record the mail was for. Of an erased person it knows nothing."""
+        for one in (c, *c.heirs()):
+            if not c.erased:
+                self.nos.append(No("email", one.where, one.named("email"), person=one.number))
 
     def _tick(self) -> int:
         self.clock += 1
         return self.clock
 
 
-def _named(row: Fields, keep: bool) -> dict[str, str | None]:
+def _named(row: Fields, erases: Collection[str]) -> dict[str, str | None]:
     """What a row writes over an existing contact: an empty cell keeps or erases."""
-    return {name: value for name, value in row.items() if value is not None or not keep}
+    return {name: value for name, value in row.items() if value is not None or name in erases}
 
 
 def _meets(no: No, c: Contact, channel: Channel) -> bool:
@@ -269,22 +354,27 @@ def _meets(no: No, c: Contact, channel: Channel) -> bool:
 
 
 def _touches(no: No, c: Contact, channel: Channel) -> bool:
-    """A "no" that concerns anything the contact is or ever was."""
+    """A "no" that concerns anything the contact is or ever was, also as another record."""
     if no.channel != channel:
         return False
     address = no.where in (None, c.where) and no.address in c.past
-    return address or no.person == c.number or _had(c, no.fkey)
+    return address or no.person in {one.number for one in c.whole()} or _had(c, no.fkey)
 
 
 def _covers(stone: Tombstone, c: Contact, channel: Channel) -> bool:
     """Whether what is left of an erased person meets a contact that got this address or key later."""
     name = ADDRESS[channel]
     address = c.named(name) in stone.addresses and c.since[name] > stone.at
-    return address or (stone.fkey is not None and stone.fkey == c.fkey and c.since["fkey"] > stone.at)
+    return address or (c.fkey in stone.fkeys and c.since["fkey"] > stone.at)
+
+
+def _names(stone: Tombstone, c: Contact) -> bool:
+    """Whether an erased person had the contact's address, number or key."""
+    return bool(stone.addresses & c.addresses) or c.fkey in stone.fkeys
 
 
 def _reminds(stone: Tombstone, c: Contact) -> bool:
-    return bool(stone.addresses & c.past) or _had(c, stone.fkey)
+    return bool(stone.addresses & c.past) or any(_had(c, fkey) for fkey in stone.fkeys)
 
 
 def _had(c: Contact, fkey: tuple[str, str] | None) -> bool:

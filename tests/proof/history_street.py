@@ -44,6 +44,7 @@ from starlette.types import ASGIApp, Message
 
 TOKEN_KEYS = "1:" + base64.urlsafe_b64encode(b"t" * 32).decode()
 TOKENS = TokenKeys.from_setting(TOKEN_KEYS)
+MOST_ROUNDS = 5
 KEY_VIEW = 2.0
 """Seconds after which a house looks for new keys again, as its worker would have."""
 STATE = {
@@ -161,6 +162,11 @@ class Street:
         token = TOKENS.mint(Purpose.UNSUBSCRIBE, Token(client.number, 7, contact))
         return await self.suppression.post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"})
 
+    async def undo(self, client: desk.Client, import_id: str) -> httpx.Response:
+        """ingest has heard its client take an import back."""
+        path = f"/internal/accounts/{client.account}/imports/{import_id}:undo"
+        return await self.contacts.http.post(path, headers={"Authorization": f"Bearer {desk.SERVICE}"})
+
     async def repost(self, path: str, body: bytes) -> None:
         """A hand-over that was answered, and whose answer was lost on the way."""
         headers = {"Authorization": f"Bearer {desk.SERVICE}", "Content-Type": "application/json"}
@@ -176,11 +182,14 @@ class Street:
         while await self._lane.carry():
             pass
 
-    async def settle(self) -> None:
-        """Everything that was late arrives."""
-        await self.carry()
-        await self.complete.round()
-        await self.contacts.follow.catch_up()
+    async def settle(self, client: desk.Client) -> None:
+        """Everything that was late arrives; also what contacts says again when it hears a "no" of a merged record."""
+        for _ in range(MOST_ROUNDS):
+            await self.carry()
+            await self.complete.round()
+            await self.contacts.follow.catch_up()
+            if not await self.waiting(client):
+                return
 
     async def waiting(self, client: desk.Client) -> int:
         """Hand-overs that nobody has answered."""
@@ -236,7 +245,7 @@ def _shared(url: Any, house: str) -> Shared:
 
 
 async def _built(stack: AsyncExitStack, admin: asyncpg.Connection, url: Any, directory: Path) -> Street:
-    bus, ingest = MemoryBus(), desk.Ingest()
+    bus, ingest, dispatch = MemoryBus(), desk.Ingest(), desk.Dispatch()
     contacts = await contacts_main.build(ContactsSettings(), _shared(url, "contacts"), bus)
     suppression = await suppression_main.build(
         SuppressionSettings(journal=directory / "journal", page_wait=0), _shared(url, "suppression"), bus
@@ -246,6 +255,7 @@ async def _built(stack: AsyncExitStack, admin: asyncpg.Connection, url: Any, dir
     suppression.app.state.house.contacts._client._transport = to_contacts
     house.feed._suppression._transport = to_suppression
     house.ingest._transport = httpx.MockTransport(ingest.answer)
+    house.dispatch._transport = httpx.MockTransport(dispatch.answer)
     for running in (contacts, suppression):
         for resource in running.resources:
             await resource.open()
@@ -256,7 +266,7 @@ async def _built(stack: AsyncExitStack, admin: asyncpg.Connection, url: Any, dir
     http = await stack.enter_async_context(_client(contacts, "contacts"))
     follow, imports = _worker(contacts, FollowSuppressions), _worker(contacts, RunImports)
     keyring: KeyRing = contacts.app.state.keyring
-    rig = desk.Rig(house.db, house, follow, imports, keyring, http, desk.Suppression(), ingest)
+    rig = desk.Rig(house.db, house, follow, imports, keyring, http, desk.Suppression(), ingest, dispatch)
     street = Street(
         rig,
         await stack.enter_async_context(_client(suppression, "suppression")),

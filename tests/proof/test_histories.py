@@ -18,8 +18,9 @@ from uuid import UUID
 import hypothesis.strategies as st
 import pytest
 import uvloop
-from history_model import ADDRESS, CHANNELS, Channel, Contact, Fields, Model, No, folded
+from history_model import ADDRESS, CHANNELS, FIELDS, Channel, Contact, Fields, Model, No, folded
 from history_street import Street, street_on
+from history_undo import Done
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from mailmaker.contacts.actions.hear_imports import approve
@@ -29,6 +30,7 @@ SEED = int(os.environ.get("PROOF_SEED", str(random.randrange(1 << 32))))
 STEPS = 14
 AT_ONCE = 500
 LISTS = {"mail": "email", "club": "email", "crm": "fkey"}
+EMPTY = ("keep", "erase")
 Answer = TypeVar("Answer")
 
 # Few people, so that their paths cross.
@@ -41,6 +43,7 @@ fkeys = st.builds("k{}".format, someone)
 names = st.sampled_from(("Ada", "Bea", None))
 channels = st.sampled_from(CHANNELS)
 picks = st.integers(0, 40)
+modes = st.sampled_from(("incremental", "full", "add", "update"))
 by_email = st.fixed_dictionaries({"email": emails, "mobile": st.none() | mobiles, "name": names})
 by_fkey = st.fixed_dictionaries({"fkey": fkeys, "email": st.none() | emails, "name": names})
 
@@ -69,6 +72,7 @@ class Histories(RuleBasedStateMachine):
         self.unborn: set[int] = set()
         """Contacts that one batch created and removed: no mail was ever for them."""
         self.files: list[tuple[str, list[Fields]]] = []
+        self.done: dict[str, Done] = {}
         self.heard: list[tuple[Any, ...]] = []
 
     def do(self, what: Awaitable[Answer]) -> Answer:
@@ -82,26 +86,51 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         file=files,
-        full=st.booleans(),
-        keep=st.booleans(),
+        mode=modes,
+        empty=st.sampled_from(EMPTY),
+        but=st.sets(st.sampled_from(("email", "mobile", "name")), max_size=2),
         watched=st.sampled_from((True, False, False, False)),
     )
     def a_file_is_imported(
-        self, file: tuple[str, list[Fields]], full: bool, keep: bool, watched: bool
+        self, file: tuple[str, list[Fields]], mode: str, empty: str, but: set[str], watched: bool
     ) -> None:
+        """`but`: fields whose empty cells do the other thing."""
         self.files.append(file)
-        self._import(*file, full, keep, watched)
+        self._import(*file, mode, empty, frozenset(but), watched)
 
     @precondition(lambda self: self.files)
-    @rule(pick=picks, full=st.booleans())
-    def an_older_file_is_imported_again(self, pick: int, full: bool) -> None:
-        self._import(*self.files[pick % len(self.files)], full, True, False)
+    @rule(pick=picks, mode=modes)
+    def an_older_file_is_imported_again(self, pick: int, mode: str) -> None:
+        self._import(*self.files[pick % len(self.files)], mode, "keep", frozenset(), False)
 
-    def _import(self, of: str, file: list[Fields], full: bool, keep: bool, watched: bool) -> None:
-        expected = self.model.expect(of, file, full=full, keep=keep)
+    @precondition(lambda self: self.done)
+    @rule(pick=picks)
+    def an_import_is_undone(self, pick: int) -> None:
+        """One of the last few: what came between may have changed all that it did."""
+        latest = list(self.done.items())[-4:]
+        import_id, done = latest[pick % len(latest)]
+        asked = self.do(self.street.undo(self.client, import_id))
+        assert asked.status_code == (404 if done.undone else 204), asked.text
+        if done.undone:
+            return
+        self.do(self.street.contacts.follow.catch_up())
+        found = self.do(self._read(done.where))
+        unwritten = {c.number for key, c in self.model.of(done.where).items() if found[key]["version"] == 1}
+        assert not unwritten & {c.number for c in self.model.contacts if c.fields != c.born}
+        taken = self.model.undo(done, unwritten)
+        done.undone = True
+        plan = self.do(self._applied(import_id, "undone"))
+        assert plan["undone"] == vars(taken)
+        self._compare(done.where, caught_up=True)
+
+    def _import(
+        self, of: str, file: list[Fields], mode: str, empty: str, but: frozenset[str], watched: bool
+    ) -> None:
+        erases = frozenset(FIELDS) - but if empty == "erase" else but
+        expected = self.model.expect(of, file, mode, erases)
         before = self.model.shown(of)
-        plan, seen = self.do(self._imported(of, file, full, keep, watched))
-        self.model.apply(of, file, full=full, keep=keep)
+        plan, seen = self.do(self._imported(of, file, mode, empty, but, watched))
+        self.done[plan["import_id"]] = self.model.apply(of, file, mode, erases)
         counts = plan["counts"]
         assert counts == plan["applied"]
         assert counts["rows"] == len(file)
@@ -117,17 +146,20 @@ class Histories(RuleBasedStateMachine):
         self._compare(of, caught_up=True)
 
     async def _imported(
-        self, of: str, file: list[Fields], full: bool, keep: bool, watched: bool
+        self, of: str, file: list[Fields], mode: str, empty: str, but: frozenset[str], watched: bool
     ) -> tuple[Mapping[str, Any], list[Any]]:
         """The file as ingest stages it: each key once, its last row. Read meanwhile, if it is `watched`."""
         rig, kind = self.street.contacts, LISTS[of]
         last = {folded(kind, row[kind]): row for row in file}
         staged = [{name: value or "" for name, value in row.items()} for row in last.values()]
         fields = list(file[0])
-        import_id, many = rig.stage(staged, fields, key=kind, seed="keep" if keep else "erase")
+        other = EMPTY[1 - EMPTY.index(empty)]
+        by_field = dict.fromkeys(sorted(but & {*fields}), other)
+        import_id, many = rig.stage(staged, fields, key=kind, seed=repr((mode, empty, by_field)))
         more = {
-            "mode": "full" if full else "incremental",
-            "empty_cells": "keep" if keep else "erase",
+            "mode": mode,
+            "empty_cells": empty,
+            "empty_cells_by_field": by_field,
             "rows": len(file),
             "duplicate": len(file) - many,
         }
@@ -140,13 +172,13 @@ class Histories(RuleBasedStateMachine):
             await asyncio.sleep(0.005)
         return await applying, seen
 
-    async def _applied(self, import_id: str) -> Mapping[str, Any]:
+    async def _applied(self, import_id: str, state: str = "applied") -> Mapping[str, Any]:
         while True:
             while await self.street.contacts.imports.step():
                 pass
             plan = (await self.client.ask("GET", f"/v1/plans/{import_id}")).json()
             if plan["state"] != "quarantined":
-                assert plan["state"] == "applied", plan
+                assert plan["state"] == state, plan
                 return dict(plan)
             assert await approve(self.street.contacts.house, self.client.account, UUID(import_id))
 
@@ -225,6 +257,56 @@ class Histories(RuleBasedStateMachine):
             if was_in:
                 self.model.withdraw(c, says_no)
             c.out.add(says_no)
+
+    @precondition(lambda self: any(len(self.model.of(of)) > 1 for of in LISTS))
+    @rule(pick=picks, with_=picks, keep=st.dictionaries(
+        st.sampled_from(FIELDS), st.sampled_from(("this", "other")), max_size=3
+    ))  # fmt: skip
+    def two_records_become_one(self, pick: int, with_: int, keep: dict[str, str]) -> None:
+        """The stricter word of the two stays, also for what their mails' links say later."""
+        lists = [of for of in LISTS if len(self.model.of(of)) > 1]
+        of = lists[pick % len(lists)]
+        here = [c for c in self.model.contacts if c.here and c.where == of]
+        this = here[pick % len(here)]
+        other = [c for c in here if c is not this][with_ % (len(here) - 1)]
+        self.do(self.street.contacts.follow.catch_up())
+        self._compare(of, caught_up=True)
+        found = {item["id"]: item for item in self.do(self._read(of)).values()}
+        lowered = [
+            channel
+            for channel in CHANNELS
+            if found[str(self._id(other))][f"{channel}_consent"] == "unsubscribed"
+            and found[str(self._id(this))][f"{channel}_consent"] != "unsubscribed"
+        ]
+        wish = {"other": str(self._id(other)), "keep": keep}
+        answer = self.do(self.client.ask("POST", self._path(this) + ":merge", wish))
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["removed"] == str(self._id(other))
+        self.model.merge(this, other, keep, lowered)
+        self._compare(of, caught_up=True)
+
+    @precondition(lambda self: self.left())
+    @rule(pick=picks)
+    def who_has_left_is_erased(self, pick: int) -> None:
+        """A person is named by the contact that they are now; by an earlier one only when there is none."""
+        left = self.left()
+        c = left[pick % len(left)]
+        answer = self.do(self.client.ask("POST", self._path(c) + ":erase"))
+        if c.erased:
+            assert answer.status_code == 404, answer.text
+        elif (now := self.model.elsewhere(c)) is not None:
+            assert (answer.status_code, str(self._id(now)) in answer.json()["detail"]) == (409, True)
+        else:
+            assert answer.status_code == 204, answer.text
+            self.model.erase(c)
+
+    def left(self) -> list[Contact]:
+        """Whom a client may still know by id."""
+        return [
+            c
+            for c in self.model.contacts
+            if not c.here and c.number in self.ids and c.number not in self.unborn
+        ]
 
     @precondition(lambda self: any(c.here for c in self.model.contacts))
     @rule(pick=picks, how=st.sampled_from(("removed", "erased")))
@@ -319,7 +401,7 @@ class Histories(RuleBasedStateMachine):
     # -- what must hold
 
     def teardown(self) -> None:
-        self.do(self.street.settle())
+        self.do(self.street.settle(self.client))
         self.model.carried()
         self.model.completed()
         assert self.do(self.street.waiting(self.client)) == 0

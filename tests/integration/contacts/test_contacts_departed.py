@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from contacts_house import PEPPER, Client, Rig
+from contacts_house import PEPPER, SERVICE, Client, Rig
 from mailmaker.common.contracts.contacts import ContactsChanged, ContactsRemoved
 from mailmaker.common.mail.address import address_key
 
@@ -65,3 +65,18 @@ async def test_a_no_outlives_the_removal_that_follows_it_in_one_call(rig: Rig) -
     (said,) = await rig.handed_over("suppression")
     key = address_key(PEPPER, client.account, "email", "a@example.com").hex()
     assert (said["channel"], said["reason"], said["address_key"]) == ("email", "unsubscribe", key)
+
+
+async def test_whose_contact_an_id_was_is_known_after_its_import_was_undone(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    plan = await rig.import_rows(client, list_id, ROWS)
+    held = (await client.contacts(list_id))["p0@example.com"]
+    known = (await rig.inside(f"/internal/contacts/{held['id']}")).json()
+    undo = f"/internal/accounts/{client.account}/imports/{plan['import_id']}:undo"
+    asked = await rig.http.post(undo, headers={"Authorization": f"Bearer {SERVICE}"})
+    assert asked.status_code == 204, asked.text
+    assert await rig.imports.step()
+    assert await client.contacts(list_id) == {}
+    answer = await rig.inside(f"/internal/contacts/{held['id']}")
+    assert (answer.status_code, answer.json()) == (200, known)

@@ -29,17 +29,20 @@ SELECT * FROM (
      WHERE r.account_id = $1 AND p.list_id = $2 AND r.contact_id = $3 AND r.applied AND p.applied_at IS NOT NULL
 ) h WHERE (at, tie) > ($4::timestamptz, $5::text) ORDER BY at, tie LIMIT $6
 """
-# As it was when it left: what a link in an old mail may still be about. One look-up an account, in a platform transaction.
+# As it was when it left, by hand, by a merge, by a file, or when the file that created it was undone: what a link in an old
+# mail may still be about. One look-up an account, in a platform transaction.
 DEPARTED = """
 SELECT a.account_id, gone.list_id, gone.email, gone.mobile, gone.fkey FROM accounts a CROSS JOIN LATERAL (
        SELECT h.list_id, h.at, h.before ->> 'email' AS email, h.before ->> 'mobile' AS mobile, h.before ->> 'fkey' AS fkey
          FROM contact_history h WHERE h.account_id = a.account_id AND h.contact_id = $1
           AND h.what IN ('removed', 'merged_away')
        UNION ALL
-       SELECT p.list_id, p.applied_at, r.before ->> 'email', r.before ->> 'mobile', r.before ->> 'fkey'
+       SELECT p.list_id, CASE WHEN s.left_undone THEN p.undone_at ELSE p.applied_at END,
+              s.said ->> 'email', s.said ->> 'mobile', s.said ->> 'fkey'
          FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
-        WHERE r.account_id = a.account_id AND r.contact_id = $1 AND r.action = 'removed' AND r.applied
-          AND r.before IS NOT NULL
+              CROSS JOIN LATERAL (SELECT r.before IS NULL, coalesce(r.before, r.after)) s(left_undone, said)
+        WHERE r.account_id = a.account_id AND r.contact_id = $1 AND r.applied AND s.said IS NOT NULL
+          AND (r.after IS NULL OR (r.before IS NULL AND r.undone = 'restored'))
         ORDER BY at DESC LIMIT 1) gone LIMIT 1
 """
 FORGET = (
