@@ -148,6 +148,8 @@ class Street:
         return client
 
     async def look_for_keys(self, *, now: bool = False) -> None:
+        if self.to_contacts.cut:
+            return
         for ring in self.keyrings:
             if now or ring.age > KEY_VIEW:
                 await ring.pull()

@@ -24,10 +24,11 @@ from mailmaker.contacts.actions.write_contacts import (
     rekeyed,
     save,
     standing,
+    unheard,
     write_contacts,
 )
 from mailmaker.contacts.domain.consent import raises
-from mailmaker.contacts.domain.contact import Contact, after, said_no
+from mailmaker.contacts.domain.contact import Contact, after, said_again, said_no
 from mailmaker.contacts.domain.lists import ContactList, key_text
 from mailmaker.contacts.domain.protection import protected
 from mailmaker.contacts.domain.values import read
@@ -110,7 +111,8 @@ async def change(
             faults.append((f"/{of.key}", "key.missing", "the list's key cannot be cleared"))
         if faults or key is None:
             raise wrong_fields(faults)
-        said = said_no(before, made)
+        again = [(made, channel) for channel in said_again(before, wished.consents)]
+        said = [*((made, channel) for channel in said_no(before, made)), *await unheard(tx, again)]
         if made.keys != before.keys:
             made = protected(made, await standing(tx, [made]))
         if key != before.key_text and (
@@ -120,7 +122,7 @@ async def change(
         made = replace(made, key_text=key)
         if made != before:
             made = replace(made, changed_at=now, version=before.version + 1)
-        await save(tx, call, of, [(before, made)], [(made, channel) for channel in said], now)
+        await save(tx, call, of, [(before, made)], [(made, channel) for _, channel in said], now)
         tx.subject(contact_id)
         return ContactView.of(made, of)
 

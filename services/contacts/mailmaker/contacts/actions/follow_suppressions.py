@@ -17,7 +17,7 @@ from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell import NOS, hexed, no_for
 from mailmaker.contacts.actions.waiting import woken
 from mailmaker.contacts.domain.consent import withdraws
-from mailmaker.contacts.storage import merges, nos
+from mailmaker.contacts.storage import merges, nos, withdrawals
 
 PAUSE = 1.0
 CONTACT = b"c"
@@ -86,14 +86,16 @@ async def apply_items(tx: Transaction, account_id: UUID, items: Sequence[FeedIte
     """Keeps the "no"s and lowers consents; a released "no" gives back what it took, where no other stands."""
     await nos.alone(tx, account_id)
     await nos.keep(tx, account_id, items)
-    touched: list[nos.Touched] = []
+    touched: list[withdrawals.Touched] = []
     for channel in ("email", "sms"):
         of_channel = [item for item in items if item.channel == channel and withdraws(item.reason)]
         released = {item.suppression_id for item in of_channel if item.released}
-        touched += await nos.withdraw(
+        touched += await withdrawals.withdraw(
             tx, account_id, channel, [i for i in of_channel if i.suppression_id not in released], now
         )
-        touched += await nos.restore(tx, account_id, channel, [i for i in of_channel if i.released], now)
+        touched += await withdrawals.restore(
+            tx, account_id, channel, [i for i in of_channel if i.released], now
+        )
     await _tell_heirs(tx, account_id, items)
     by_list: dict[UUID, dict[UUID, ContactChange]] = {}
     for one in touched:

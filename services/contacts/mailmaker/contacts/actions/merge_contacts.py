@@ -16,8 +16,9 @@ from mailmaker.contacts.actions.write_contacts import (
     rekeyed,
     save,
     standing,
+    unheard,
 )
-from mailmaker.contacts.domain.contact import said_no
+from mailmaker.contacts.domain.contact import said_again, said_no
 from mailmaker.contacts.domain.lists import key_text
 from mailmaker.contacts.domain.merge import keep_faults, merged
 from mailmaker.contacts.domain.protection import protected
@@ -54,13 +55,15 @@ async def merge(house: Contacts, call: Call, list_id: UUID, contact_id: UUID, wi
         this, other = found[contact_id], found[wish.other]
         made = rekeyed(house.pepper, merged(this, other, wish.keep, of))
         key = key_text(of.key, *(None if v is None else str(v) for v in made.addresses))
-        spoken = [(made, channel) for channel in said_no(this, made)]
+        said = [(made, channel) for channel in said_no(this, made)]
+        said += await unheard(tx, [(made, channel) for channel in said_again(this, other.consents)])
         made = protected(made, await standing(tx, [made]))
         made = replace(made, key_text=key or this.key_text, changed_at=now, version=this.version + 1)
         notes = {
             this.id: Note("merged", {"merged": str(other.id)}),
             other.id: Note("merged_away", {"merged_into": str(this.id)}),
         }
+        spoken = [(made, channel) for _, channel in said]
         await save(tx, call, of, [(this, made), (other, None)], spoken, now, notes)
         tx.subject(contact_id)
         return await tx.keep(

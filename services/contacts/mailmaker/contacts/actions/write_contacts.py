@@ -8,14 +8,15 @@ from datetime import datetime
 from uuid import UUID
 
 from mailmaker.common.mail.address import Channel
+from mailmaker.common.mail.subjects import contact_subject
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.common.storage.ids import new_id
 from mailmaker.common.web.call import Call
 from mailmaker.contacts.actions.contact_shapes import BatchItem, FaultView, ItemView
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell import tell_changes, tell_nos, tell_removed
-from mailmaker.contacts.domain.consent import Consent
-from mailmaker.contacts.domain.contact import Contact, Wish, after, blank, difference, said_no
+from mailmaker.contacts.domain.consent import PERSONAL, Consent
+from mailmaker.contacts.domain.contact import Contact, Wish, after, blank, difference, said_again, said_no
 from mailmaker.contacts.domain.fields import facts_by_names
 from mailmaker.contacts.domain.lists import ContactList, key_text
 from mailmaker.contacts.domain.protection import keys_for, protected, subjects
@@ -91,6 +92,9 @@ async def write_contacts(
                 held[draft.key] = draft.now
     # Also of a contact that a later item removes: the "no" outlives it.
     spoken = [(d.now, channel) for d in drafts if d.now for channel in said_no(d.before, d.now)]
+    spoken += await unheard(
+        tx, [(d.now, ch) for d in drafts if d.now for ch in said_again(d.before, d.wish.consents)]
+    )
     await _protect(tx, of, drafts)
     last = {d.key: d.now for d in drafts if d.key is not None and not d.faults}
     await save(tx, call, of, [(at_first.get(key), c) for key, c in last.items()], spoken, now)
@@ -157,6 +161,17 @@ async def standing(tx: Transaction, fresh: Sequence[Contact]) -> Sequence[tuple[
     return await nos.standing(tx, fresh[0].account_id, fresh[0].list_id, sorted(asked)) if asked else ()
 
 
+async def unheard(tx: Transaction, said: Sequence[tuple[Contact, Channel]]) -> list[tuple[Contact, Channel]]:
+    """Of "no"s for contacts of one list that are out already, those that no person's "no" for the contact itself stands
+    for: one that an operator takes back must not bring them in again."""
+    if not said:
+        return []
+    of = said[0][0]
+    asked = sorted({contact_subject(c.id) for c, _ in said})
+    stand = set(await nos.standing(tx, of.account_id, of.list_id, asked, PERSONAL))
+    return [(c, channel) for c, channel in said if (channel, contact_subject(c.id)) not in stand]
+
+
 async def save(
     tx: Transaction,
     call: Call,
@@ -184,10 +199,25 @@ async def save(
             note = (notes or {}).get(whose.id, Note(what))
             was, became = difference(before, contact)
             lines.append(history.Line(whose.id, note.what, was, {**became, **note.facts}))
+    lines += _said_lines(lines, spoken)
     await history.write(tx, of.account_id, of.id, now, f"key:{call.key_id}", lines, door="api")
     tell_changes(tx, of, [c for _, c in moved if c is not None], now)
     tell_nos(tx, spoken, now)
     tell_removed(tx, of, [b.id for b in gone], now)
+
+
+def _said_lines(
+    lines: Sequence[history.Line], spoken: Sequence[tuple[Contact, Channel]]
+) -> list[history.Line]:
+    """That a "no" was said for a contact that was out already is part of its history: a release looks at what was said
+    last."""
+    told = {(line.contact_id, name) for line in lines for name in line.after}
+    again = [(c.id, f"{channel}_consent") for c, channel in spoken]
+    return [
+        history.Line(id, "unsubscribed", {}, {name: str(Consent.UNSUBSCRIBED)})
+        for id, name in dict.fromkeys(again)
+        if (id, name) not in told
+    ]
 
 
 def _apart(before: Contact | None, now: Contact | None) -> list[tuple[Contact | None, Contact | None]]:

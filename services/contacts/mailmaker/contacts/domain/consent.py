@@ -8,6 +8,9 @@ WITHDRAWING = frozenset({"unsubscribe", "complaint", "manual", "erased"})
 """Reasons of a "no" that are a person's word. The others (a mailbox that does not exist) say nothing of consent:
 they are deliverability, which suppression and dispatch look after."""
 
+PERSONAL = WITHDRAWING - {"manual"}
+"""Those that nobody but the person takes back."""
+
 FOR_GOOD = frozenset({"erased"})
 """Reasons whose "no" also meets rows that come later under another list: what a tombstone does."""
 

@@ -13,6 +13,7 @@ from mailmaker.contacts.domain.lists import STANDARD_FIELDS
 
 Value = str | date | None
 Json = str | int | float | bool | None
+CHANNELS: tuple[Channel, Channel] = ("email", "sms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Wish:
     custom: Mapping[str, Json] = field(default_factory=dict)
     email_consent: Consent | None = None
     sms_consent: Consent | None = None
+
+    @property
+    def consents(self) -> tuple[Consent | None, Consent | None]:
+        return self.email_consent, self.sms_consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,10 @@ class Contact:
             "email_consent": str(self.email_consent),
             "sms_consent": str(self.sms_consent),
         }
+
+    @property
+    def consents(self) -> tuple[Consent, Consent]:
+        return self.email_consent, self.sms_consent
 
     @property
     def addresses(self) -> tuple[Value, Value, Value]:
@@ -102,8 +111,18 @@ def said_no(before: Contact | None, now: Contact) -> tuple[Channel, ...]:
     """Channels on which this write itself says "no" for the contact: suppression must hear of it, so that mail of
     running mailings stops as it does for a "no" said at any other door."""
     was = (before.email_consent, before.sms_consent) if before else (Consent.SUBSCRIBED, Consent.SUBSCRIBED)
-    names: tuple[Channel, Channel] = ("email", "sms")
-    channels = zip(names, was, (now.email_consent, now.sms_consent), strict=True)
+    channels = zip(CHANNELS, was, (now.email_consent, now.sms_consent), strict=True)
     return tuple(
         name for name, old, new in channels if new is Consent.UNSUBSCRIBED and old is not Consent.UNSUBSCRIBED
+    )
+
+
+def said_again(before: Contact | None, wished: tuple[Consent | None, Consent | None]) -> tuple[Channel, ...]:
+    """Channels on which a write says "no" for a contact that is out already: perhaps only by a "no" that an operator may
+    take back, and this one is the person's. `wished`: what the write says of e-mail and SMS."""
+    if before is None:
+        return ()
+    channels = zip(CHANNELS, (before.email_consent, before.sms_consent), wished, strict=True)
+    return tuple(
+        name for name, is_, said in channels if is_ is Consent.UNSUBSCRIBED and said is Consent.UNSUBSCRIBED
     )
