@@ -32,6 +32,8 @@ class No:
     address: str | None = None
     fkey: tuple[str, str] | None = None
     person: int | None = None
+    manual: bool = False
+    """Not the person's word."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Contact:
     """Its fields at its birth."""
     out: set[Channel] = field(default_factory=set)
     """Channels on which somebody was told that it is unsubscribed."""
+    own: set[Channel] = field(default_factory=set)
+    """Channels on which its client wrote so: no release gives these back."""
     since: dict[str, int] = field(default_factory=dict)
     """When it got each of its present addresses, and its key."""
     past: set[str] = field(default_factory=set)
@@ -113,6 +117,8 @@ class Model:
         self.contacts: list[Contact] = []
         self.nos: list[No] = []
         self.tombstones: list[Tombstone] = []
+        self.released: list[No] = []
+        self.perhaps: list[No] = []
         self.handed: list[No] = []
         """Said to contacts, not handed over to suppression yet."""
         self.unnamed: list[int] = []
@@ -136,13 +142,14 @@ class Model:
         """Whether a "no" that suppression has acknowledged, or what somebody was told, keeps the contact out."""
         return (
             channel in c.out
+            or channel in c.own
             or any(_meets(no, c, channel) for no in self.nos)
             or any(_covers(stone, c, channel) for stone in self.tombstones)
         )
 
     def may_be_out(self, c: Contact, channel: Channel) -> bool:
         """Whether any "no" of the channel ever touched what the contact is or was."""
-        said = [*self.nos, *self.handed]
+        said = [*self.nos, *self.handed, *self.released, *self.perhaps]
         return (
             self.must_be_out(c, channel)
             or any(_touches(no, c, channel) for no in said)
@@ -173,8 +180,13 @@ class Model:
 
     def withdraw(self, c: Contact, channel: Channel) -> None:
         """The client itself says "no" for a contact by writing its consent: it is out, and suppression is to hear of it."""
-        c.out.add(channel)
+        c.own.add(channel)
         self.handed.append(No(channel, c.where, c.named(ADDRESS[channel]), c.fkey, c.number))
+
+    def withdraw_again(self, c: Contact, channel: Channel) -> None:
+        """The same for a contact that is out already: suppression is to hear of it unless it has heard that before."""
+        c.own.add(channel)
+        self.perhaps.append(No(channel, c.where, c.named(ADDRESS[channel]), c.fkey, c.number))
 
     def remove(self, c: Contact) -> None:
         c.here = False
@@ -210,13 +222,23 @@ class Model:
         other.here, other.became = False, this
         this.parts.append(other)
         self.change(this, wish)
-        for channel in lowered:
-            self.withdraw(this, channel)
-        this.out |= out
+        for channel in CHANNELS:
+            if channel in lowered:
+                self.withdraw(this, channel)
+            elif channel in out:
+                self.withdraw_again(this, channel)
 
     def say_no(self, no: No) -> None:
         """A door of suppression has acknowledged it."""
         self.nos.append(no)
+
+    def release(self, no: No) -> None:
+        """What it took may come back: of whom it touched, only what else stands, or their client wrote, is sure."""
+        self.nos = [one for one in self.nos if one != no]
+        self.released.append(no)
+        for c in self.contacts:
+            if _touches(no, c, no.channel):
+                c.out.discard(no.channel)
 
     def click(self, c: Contact, *, contacts_away: bool) -> None:
         """The link of a mail to this contact: the contact, and the address it has, or had when it left; and where it was

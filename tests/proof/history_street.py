@@ -159,6 +159,13 @@ class Street:
         headers = {"Authorization": f"Bearer {client.key}"}
         return await self.suppression.post("/v1/suppressions", json=wish, headers=headers)
 
+    async def take_back(self, client: desk.Client, entry: str) -> httpx.Response:
+        """The client releases what it said itself."""
+        headers = {"Authorization": f"Bearer {client.key}"}
+        return await self.suppression.request(
+            "DELETE", f"/v1/suppressions/{entry}", json={"reason": "said by mistake"}, headers=headers
+        )
+
     async def click(self, client: desk.Client, contact: UUID) -> httpx.Response:
         """The link of a mail that the contact once got."""
         token = TOKENS.mint(Purpose.UNSUBSCRIBE, Token(client.number, 7, contact))

@@ -73,6 +73,8 @@ class Histories(RuleBasedStateMachine):
         """Contacts that one batch created and removed: no mail was ever for them."""
         self.files: list[tuple[str, list[Fields]]] = []
         self.done: dict[str, Done] = {}
+        self.manual: dict[str, No] = {}
+        """Entries that the client may release."""
         self.heard: list[tuple[Any, ...]] = []
 
     def do(self, what: Awaitable[Answer]) -> Answer:
@@ -107,8 +109,38 @@ class Histories(RuleBasedStateMachine):
     @rule(pick=picks)
     def an_import_is_undone(self, pick: int) -> None:
         """One of the last few: what came between may have changed all that it did."""
-        latest = list(self.done.items())[-4:]
-        import_id, done = latest[pick % len(latest)]
+        latest = list(self.done)[-4:]
+        self._undo(latest[pick % len(latest)])
+
+    @precondition(lambda self: self.taken_off())
+    @rule(pick=picks, how=st.sampled_from(("link", "system", "erased", "back")))
+    def who_a_file_removed_speaks_before_it_is_undone(self, pick: int, how: str) -> None:
+        """The undo brings others back, but raises no consent, and not whoever was erased or has come back by themselves."""
+        taken_off = self.taken_off()
+        import_id, c = taken_off[pick % len(taken_off)]
+        if how == "link":
+            self._click(c.number, contacts_away=False)
+        elif how == "system" and (address := c.fields["email"]) is not None:
+            self._say("email", c.where, email=address)
+            self.model.say_no(No("email", c.where, c.named("email")))
+        elif how == "erased":
+            self._erase_left(c)
+        elif how == "back":
+            self.a_contact_is_written((c.where, {LISTS[c.where]: c.fields[LISTS[c.where]]}, set()))
+        self._undo(import_id)
+
+    def taken_off(self) -> list[tuple[str, Contact]]:
+        """Imports that may be undone, each with somebody it has removed and who is away."""
+        return [
+            (import_id, c)
+            for import_id, done in self.done.items()
+            if not done.undone
+            for c, _ in done.removed
+            if not c.here
+        ]
+
+    def _undo(self, import_id: str) -> None:
+        done = self.done[import_id]
         asked = self.do(self.street.undo(self.client, import_id))
         assert asked.status_code == (404 if done.undone else 204), asked.text
         if done.undone:
@@ -230,7 +262,8 @@ class Histories(RuleBasedStateMachine):
         for channel in says_no:
             if result == "created" or f"{channel}_consent" in changed:
                 self.model.withdraw(c, channel)
-            c.out.add(channel)
+            else:
+                self.model.withdraw_again(c, channel)
 
     @precondition(lambda self: any(c.here for c in self.model.contacts))
     @rule(pick=picks, name=names, email=st.none() | emails, says_no=st.none() | channels)
@@ -256,7 +289,8 @@ class Histories(RuleBasedStateMachine):
             assert answer.json()[f"{says_no}_consent"] == "unsubscribed"
             if was_in:
                 self.model.withdraw(c, says_no)
-            c.out.add(says_no)
+            else:
+                self.model.withdraw_again(c, says_no)
 
     @precondition(lambda self: any(len(self.model.of(of)) > 1 for of in LISTS))
     @rule(pick=picks, with_=picks, keep=st.dictionaries(
@@ -290,7 +324,9 @@ class Histories(RuleBasedStateMachine):
     def who_has_left_is_erased(self, pick: int) -> None:
         """A person is named by the contact that they are now; by an earlier one only when there is none."""
         left = self.left()
-        c = left[pick % len(left)]
+        self._erase_left(left[pick % len(left)])
+
+    def _erase_left(self, c: Contact) -> None:
         answer = self.do(self.client.ask("POST", self._path(c) + ":erase"))
         if c.erased:
             assert answer.status_code == 404, answer.text
@@ -328,31 +364,49 @@ class Histories(RuleBasedStateMachine):
             st.tuples(channels, fkeys),
         ),
         of=st.none() | where,
+        manual=st.booleans(),
     )
-    def a_system_says_no(self, who: tuple[str, str], of: str | None) -> None:
-        """For an address or a number, in one list or all; for the client's own key, in its list."""
+    def a_system_says_no(self, who: tuple[str, str], of: str | None, manual: bool) -> None:
+        """For an address or a number, in one list or all; for the client's own key, in its list. `manual`: not the
+        person's word, so that the client may take it back."""
         name, value = who
-        if value.startswith("k"):
-            channel: Channel = "sms" if name == "sms" else "email"
-            self._say(channel, "crm", fkey=value)
-            self.model.say_no(No(channel, "crm", fkey=("crm", value)))
-            return
-        channel = "sms" if name == "mobile" else "email"
-        self._say(channel, of, **{name: value})
-        self.model.say_no(No(channel, of, folded(name, value)))
+        by_key = value.startswith("k")
+        channel: Channel = "sms" if name in ("sms", "mobile") else "email"
+        if by_key:
+            said = No(channel, "crm", fkey=("crm", value), manual=manual)
+        else:
+            said = No(channel, of, folded(name, value), manual=manual)
+        entry = self._say(
+            channel, said.where, "manual" if manual else "unsubscribe", **{"fkey" if by_key else name: value}
+        )
+        self.model.say_no(said)
+        if manual:
+            self.manual[entry] = said
 
-    def _say(self, channel: Channel, of: str | None, **person: str) -> None:
+    def _say(self, channel: Channel, of: str | None, reason: str = "unsubscribe", **person: str) -> str:
         scope = {"scope": "account"} if of is None else {"scope": "list", "list": str(self.lists[of])}
-        wish = {"channel": channel, "reason": "unsubscribe", **scope, **person}
+        wish = {"channel": channel, "reason": reason, **scope, **person}
         answer = self.do(self.street.say_no(self.client, **wish))
         assert answer.status_code in (200, 201), answer.text
+        return str(answer.json()["id"])
+
+    @precondition(lambda self: self.manual)
+    @rule(pick=picks)
+    def a_client_takes_its_own_no_back(self, pick: int) -> None:
+        """It gives back what it took, and nothing that anybody said for themselves."""
+        entry = list(self.manual)[pick % len(self.manual)]
+        answer = self.do(self.street.take_back(self.client, entry))
+        assert answer.status_code == 200, answer.text
+        self.model.release(self.manual.pop(entry))
 
     @precondition(lambda self: self.ids.keys() - self.unborn)
     @rule(pick=picks, contacts_away=st.booleans())
     def a_person_uses_the_link_of_a_mail(self, pick: int, contacts_away: bool) -> None:
         """Also one whose contact has left since: the mail is still in their inbox."""
         mailed = sorted(self.ids.keys() - self.unborn)
-        number = mailed[pick % len(mailed)]
+        self._click(mailed[pick % len(mailed)], contacts_away=contacts_away)
+
+    def _click(self, number: int, *, contacts_away: bool) -> None:
         self.street.to_contacts.cut = contacts_away
         try:
             answer = self.do(self.street.click(self.client, self.ids[number]))

@@ -73,3 +73,22 @@ async def test_a_no_that_found_the_consent_taken_gives_nothing_back(rig: Rig) ->
     assert await consents(client, list_id) == {"ada": "unsubscribed"}
     history = await client.ask("GET", f"/v1/lists/{list_id}/contacts/{contact['id']}/history")
     assert [entry["what"] for entry in history.json()["items"]] == ["created", "withdrawn", "updated"]
+
+
+async def test_a_release_brings_nobody_in_who_has_an_erased_persons_address(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list("fkey")
+    gone = await client.put(list_id, fkey="0", name="gone", email="gone@example.com")
+    erased = await client.ask("POST", f"/v1/lists/{list_id}/contacts/{gone['id']}:erase")
+    assert erased.status_code == 204, erased.text
+    await client.put(list_id, fkey="1", name="ada", email="ada@example.com")
+    no = manual(rig, client, "ada@example.com")
+    await rig.follow.catch_up()
+    await client.put(list_id, fkey="1", email="gone@example.com")
+    manual(rig, client, "ada@example.com", released=no)
+    rig.suppression.say(
+        client.account, [contact_subject(UUID((await client.contacts(list_id))["gone@example.com"]["id"]))],
+        reason="manual", released=no.suppression_id,
+    )  # fmt: skip
+    await rig.follow.catch_up()
+    assert await consents(client, list_id) == {"ada": "unsubscribed"}

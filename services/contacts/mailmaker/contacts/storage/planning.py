@@ -15,7 +15,9 @@ from mailmaker.contacts.storage import plan_sql
 
 SLOW = 1800.0
 LOOKED_UP = 50_000
-"""Up to so many contacts are looked up by id; for more, the list is read once."""
+ALWAYS_LOOKED_UP = 1_000
+"""Up to so many contacts are looked up by id, the more if they are not a large part of the list; for more, the list is
+read once. Of a list that was loaded a moment ago the planner knows nothing: it would read it once a contact."""
 
 FORGET_SHOWN = "DELETE FROM plan_rows WHERE account_id = $1 AND import_id = $2 AND NOT applied"
 IN_LIST = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2"
@@ -54,7 +56,7 @@ async def receive_rows(tx: Transaction, source: AsyncIterator[bytes]) -> int:
 async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
     """Finds what differs among the unmatched rows, and which contacts a full file does not name."""
     if unmatched.rows:
-        if unmatched.known <= LOOKED_UP:
+        if await _few(tx, plan, unmatched.known):
             for statement in plan_sql.FEW:
                 await tx.driver.execute(statement)
         args: list[object] = [plan.account_id]
@@ -64,6 +66,12 @@ async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
         await tx.driver.execute(difference, *args, timeout=SLOW)
     if plan.options.mode == "full":
         await tx.driver.execute(plan_sql.REMOVE, timeout=SLOW)
+
+
+async def _few(tx: Transaction, plan: Plan, known: int) -> bool:
+    if known <= ALWAYS_LOOKED_UP or known > LOOKED_UP:
+        return known <= ALWAYS_LOOKED_UP
+    return known * 4 <= int(await tx.driver.fetchval(IN_LIST, plan.account_id, plan.list_id, timeout=SLOW))
 
 
 async def to_key(tx: Transaction, chunk: int) -> AsyncIterator[list[dict[str, Any]]]:

@@ -62,7 +62,9 @@ UPDATE contacts c SET {consent} = was.consent, changed_at = $9, version = c.vers
        SELECT FROM nos n WHERE n.account_id = $1 AND n.channel = '{channel}' AND NOT n.released
           AND n.reason = ANY($10::text[]) AND n.list_id IN (c.list_id, $8)
           AND n.subject IN ('\\x61'::bytea || c.{key}, '\\x63'::bytea || uuid_send(c.id),
-                            '\\x66'::bytea || uuid_send(c.list_id) || c.fkey_hash)) {_RETURNING},
+                            '\\x66'::bytea || uuid_send(c.list_id) || c.fkey_hash)) AND NOT EXISTS (
+       SELECT FROM tombstones t WHERE t.account_id = $1 AND t.channel = '{channel}'
+          AND t.subject IN ('\\x61'::bytea || c.{key}, '\\x66'::bytea || uuid_send(c.list_id) || c.fkey_hash)) {_RETURNING},
        '{{"{consent}": "unsubscribed"}}' AS before, jsonb_build_object('{consent}', c.{consent})::text AS after
 """
 
