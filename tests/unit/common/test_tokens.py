@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import string
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mailmaker.common.mail import base32
 from mailmaker.common.mail.tokens import LENGTH, Purpose, Token, TokenKeys
 
 OLD = TokenKeys({1: b"a" * 32})
@@ -30,6 +32,24 @@ def test_a_token_is_read_for_its_purpose_only_and_in_any_case(token: Token, purp
     assert KEYS.read(purpose, text) == token
     assert KEYS.read(purpose, text.upper()) == token
     assert all(KEYS.read(other, text) is None for other in Purpose if other is not purpose)
+
+
+@given(TOKENS, st.binary(min_size=32, max_size=100))
+def test_the_tokens_of_a_mail_are_those_minted_one_by_one(token: Token, master: bytes) -> None:
+    keys = TokenKeys({3: master})
+    minted = keys.mint_all(token)
+    for purpose in Purpose:
+        assert getattr(minted, purpose.replace("-", "_")) == keys.mint(purpose, token)
+
+
+@given(st.integers(0, 60).flatmap(lambda groups: st.binary(min_size=groups * 5, max_size=groups * 5)))
+def test_base32_of_the_whole_text_is_that_of_its_groups(raw: bytes) -> None:
+    assert base32.encode(raw) == base64.b32encode(raw).lower()
+
+
+def test_base32_that_would_need_padding_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 5"):
+        base32.encode(b"1234")
 
 
 @given(TOKENS, st.integers(0, LENGTH - 1), st.sampled_from(ALPHABET))

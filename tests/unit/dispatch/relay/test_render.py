@@ -207,6 +207,24 @@ def test_the_form_that_is_signed_is_the_form_of_what_is_sent(pieces: list[str], 
         assert unsigned.dotted is (unsigned.body.startswith(b".") or b"\r\n." in unsigned.body)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    sources=st.lists(
+        st.sampled_from([*_SOURCES, "{{ a | upcase }} {{ b }}", " .x  \n", "{{ b }}{{ b }}"]), max_size=5
+    ),
+    a=st.text(max_size=120),
+    b=st.text(st.sampled_from("ab.&<=\t \n"), max_size=80),
+)
+def test_the_parts_that_are_read_are_the_texts_that_were_rendered(sources: list[str], a: str, b: str) -> None:
+    source = "-".join(["x", *sources, "{{ a }}{{ b }}"])
+    values = {"a": a, "b": b}
+    _, _, message = mail_of(values, compiled(html=source, subject="s", body=source))
+    for kind, how in (("html", "html"), ("plain", "text")):
+        rendered = Text(source, cast("Kind", how)).render(values).encode("utf-8", "replace").decode()
+        lines = rendered.replace("\r\n", "\n").replace("\r", "\n")
+        assert part(message, kind) == lines
+
+
 @settings(max_examples=60, deadline=None)
 @given(name=st.text(max_size=80), city=st.text(max_size=300))
 def test_any_recipient_s_mail_verifies(name: str, city: str) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailmaker.dispatch.domain.relaxed import relaxed_body
-from mailmaker.dispatch.relay.sign import Signer, WeakKey, canonical_headers, chosen_names
+from mailmaker.dispatch.relay.sign import Draft, Form, Signer, WeakKey, canonical_headers, chosen_names
 
 KEY = rsa.generate_private_key(65537, 2048)
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
@@ -184,3 +184,28 @@ def test_any_mail_verifies(lines: list[bytes], subject: bytes, feedback: bytes) 
     swapped = {b"Subject": subject, b"Feedback-ID": feedback}
     headers = [(name, swapped.get(name, value)) for name, value in HEADERS]
     assert verifies(wire(body, headers))
+
+
+_NAMES = st.sampled_from([name for name, _ in HEADERS] + [b"Reply-To", b"Received", b"X-Mailmaker-Token"])
+_OPEN = st.lists(st.tuples(_NAMES, _FOLDED | _VALUES, st.booleans()), min_size=1, max_size=16)
+
+
+@settings(max_examples=200, deadline=None)
+@given(drawn=st.lists(st.tuples(_OPEN, _LINES), min_size=1, max_size=3))
+def test_many_mails_are_signed_as_each_alone(
+    drawn: list[tuple[list[tuple[bytes, bytes, bool]], list[bytes]]],
+) -> None:
+    bodies = [b"".join(line + b"\r\n" for line in lines) for _, lines in drawn]
+    drafts = [
+        Draft(
+            Form([(name, None if own else value) for name, value, own in headers]),
+            [value for _, value, own in headers if own],
+            relaxed_body(body),
+        )
+        for (headers, _), body in zip(drawn, bodies, strict=True)
+    ]
+    alone = [
+        SIGNER.sign([(name, value) for name, value, _ in headers], body, 1_790_000_000)
+        for (headers, _), body in zip(drawn, bodies, strict=True)
+    ]
+    assert SIGNER.sign_all(drafts, 1_790_000_000) == alone

@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
+from mailmaker.common.mail import base32
+
 LENGTH = 56
 _MAC = 10
 
@@ -60,7 +62,7 @@ class TokenKeys:
         }
         self._newest = max(masters)
         self._newest_keys = [
-            self._keys[self._newest, Purpose(name.replace("_", "-"))] for name in Minted._fields
+            _Keyed(self._keys[self._newest, Purpose(name.replace("_", "-"))]) for name in Minted._fields
         ]
 
     @classmethod
@@ -81,10 +83,10 @@ class TokenKeys:
     def mint_all(self, token: Token) -> Minted:
         """One token of each purpose: for a mail, which carries them all. Encodes their common part once."""
         payload = self._payload(self._newest, token)
-        macs = b"".join([hmac.digest(key, payload, "sha256")[:_MAC] for key in self._newest_keys])
-        head = base64.b32encode(payload).decode().lower()
-        tails = base64.b32encode(macs).decode().lower()
-        return Minted(*[head + tails[at : at + 16] for at in range(0, len(tails), 16)])
+        macs = [key.digest(payload)[:_MAC] for key in self._newest_keys]
+        text = base32.encode(b"".join((payload, *macs))).decode()
+        head = text[:_HEAD]
+        return Minted(*[head + text[at : at + LENGTH - _HEAD] for at in _TAILS])
 
     def read(self, purpose: Purpose, text: str) -> Token | None:
         """The token, or None for anything we did not mint for this purpose. Any case is read."""
@@ -112,6 +114,28 @@ class TokenKeys:
                 token.contact_id.bytes,
             )
         )
+
+
+_HEAD = 40
+"""Characters of the part that a mail's tokens share: 25 bytes."""
+_TAILS = range(_HEAD, _HEAD + len(Minted._fields) * (LENGTH - _HEAD), LENGTH - _HEAD)
+
+
+class _Keyed:
+    """HMAC-SHA256 (RFC 2104) with one key, whose two first blocks are hashed once."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes([byte ^ 0x36 for byte in block]))
+        self._outer = hashlib.sha256(bytes([byte ^ 0x5C for byte in block]))
+
+    def digest(self, message: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 @lru_cache(maxsize=1024)

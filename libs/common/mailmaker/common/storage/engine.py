@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
 from mailmaker.common.storage.ids import NOBODY
+from mailmaker.common.storage.pool import NoneFree, Pool, close
 from mailmaker.common.storage.transaction import AlreadyHeard, Heard, Transaction
 from mailmaker.common.web.problem import Unavailable
-from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 if TYPE_CHECKING:
     from mailmaker.common.web.call import Call
@@ -24,8 +21,11 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5.0
 COMMAND_TIMEOUT = 120.0
 
-_SCOPE = text(
-    "SELECT set_config('mailmaker.account', :account, true), set_config('mailmaker.platform', :platform, true)"
+_SCOPE = "SELECT set_config('mailmaker.account', $1, true), set_config('mailmaker.platform', $2, true)"
+# The same for every worker that serves all accounts, in the protocol that needs no prepared statement.
+_PLATFORM = (
+    "SELECT set_config('mailmaker.account', '00000000-0000-0000-0000-000000000000', true),"
+    " set_config('mailmaker.platform', 'on', true)"
 )
 
 
@@ -40,46 +40,27 @@ class Database:
 
     def __init__(self, url: str, *, house: str, pool: int = 10) -> None:
         self.house = house
-        self._dsn = make_url(url)
-        self._pool = pool
-        self._engine: AsyncEngine | None = None
+        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._size = pool
+        self._pool: Pool | None = None
 
     async def open(self) -> None:
         """Makes the pool. Connects to nothing yet: a house starts while PostgreSQL is still away."""
-        self._engine = create_async_engine(
-            self._dsn.set(drivername="postgresql+asyncpg"),
-            pool_size=self._pool,
-            max_overflow=0,
-            pool_timeout=10,
-            pool_pre_ping=False,
-            pool_recycle=1800,
-            connect_args={
-                "timeout": CONNECT_TIMEOUT,
-                "command_timeout": COMMAND_TIMEOUT,
-                "server_settings": {"application_name": f"mailmaker-{self.house}", "search_path": self.house},
-            },
-        )
+        self._pool = Pool(self._connect, self._size)
 
     async def close(self) -> None:
-        if self._engine is not None:
-            await self._engine.dispose()
-            self._engine = None
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of its own outside the pool, autocommit: for LISTEN, which holds it for long."""
-        try:
-            conn = await asyncpg.connect(
-                self._dsn.set(drivername="postgresql").render_as_string(hide_password=False),
-                timeout=CONNECT_TIMEOUT,
-                server_settings={"application_name": f"mailmaker-{self.house}", "search_path": self.house},
-            )
-        except (OSError, TimeoutError, asyncpg.PostgresError) as wrong:
-            raise StorageUnavailable("PostgreSQL does not answer") from wrong
+        conn = await self._connect(None)
         try:
             yield conn
         finally:
-            await asyncio.shield(_close(conn))
+            await asyncio.shield(close(conn))
 
     @asynccontextmanager
     async def write(self, call: Call, verb: str) -> AsyncIterator[Transaction]:
@@ -110,14 +91,33 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, account_id: UUID, *, platform: bool) -> AsyncIterator[Transaction]:
-        if self._engine is None:
+        pool = self._pool
+        if pool is None:
             raise StorageUnavailable("the pool is closed")
-        async with _mapped_failures(), self._engine.connect() as conn, conn.begin():
-            await conn.execute(_SCOPE, {"account": str(account_id), "platform": "on" if platform else "off"})
-            raw = await conn.get_raw_connection()
-            tx = Transaction(self.house, account_id, conn, cast("asyncpg.Connection", raw.driver_connection))
-            yield tx
-            await tx.flush()
+        async with _mapped_failures():
+            conn = await pool.take()
+            try:
+                async with conn.transaction():
+                    if platform and account_id == NOBODY:
+                        await conn.execute(_PLATFORM)
+                    else:
+                        await conn.fetchrow(_SCOPE, str(account_id), "on" if platform else "off")
+                    tx = Transaction(self.house, account_id, conn)
+                    yield tx
+                    await tx.flush()
+            finally:
+                pool.give(conn)
+
+    async def _connect(self, command_timeout: float | None = COMMAND_TIMEOUT) -> asyncpg.Connection:
+        try:
+            return await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=command_timeout,
+                server_settings={"application_name": f"mailmaker-{self.house}", "search_path": self.house},
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError) as wrong:
+            raise StorageUnavailable("PostgreSQL does not answer") from wrong
 
 
 @asynccontextmanager
@@ -125,12 +125,14 @@ async def _mapped_failures() -> AsyncIterator[None]:
     """Turns "PostgreSQL is away" into one temporary error; everything else passes through."""
     try:
         yield
-    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as wrong:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as wrong:
         if _is_away(wrong):
             raise StorageUnavailable("PostgreSQL does not answer") from wrong
         raise
-    except (PoolTimeout, ConnectionError) as wrong:
+    except NoneFree as wrong:
         raise StorageUnavailable("no connection to PostgreSQL is free") from wrong
+    except ConnectionError as wrong:
+        raise StorageUnavailable("PostgreSQL does not answer") from wrong
 
 
 _AWAY = (
@@ -149,17 +151,8 @@ def _is_away(wrong: BaseException) -> bool:
     while seen is not None:
         if isinstance(seen, (*_AWAY, OSError, TimeoutError)):
             return True
-        if isinstance(seen, DBAPIError) and seen.connection_invalidated:
-            return True
-        seen = seen.__cause__ or getattr(seen, "orig", None)
+        seen = seen.__cause__
     return False
 
 
-async def _close(conn: asyncpg.Connection) -> None:
-    try:
-        await conn.close(timeout=2)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        conn.terminate()
-
-
-__all__ = ["AlreadyHeard", "AsyncConnection", "Database", "Heard", "StorageUnavailable", "Transaction"]
+__all__ = ["AlreadyHeard", "Database", "Heard", "StorageUnavailable", "Transaction"]

@@ -9,8 +9,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
@@ -21,8 +21,8 @@ from mailmaker.common.storage.engine import Database
 from mailmaker.dispatch.actions.read_copy import read_copy
 from mailmaker.dispatch.domain.running import RunningMailing
 from mailmaker.dispatch.relay.mail import Mail
-from mailmaker.dispatch.relay.sign import Signer, WeakKey
-from mailmaker.dispatch.render.mail import CompiledMail, Copy, Doors, written
+from mailmaker.dispatch.relay.sign import Draft, Form, Signer, WeakKey
+from mailmaker.dispatch.render.mail import CompiledMail, Copy, Doors, Frame, Unsigned, written
 from mailmaker.dispatch.render.text import TemplateFault
 from mailmaker.dispatch.storage.outcomes import Beginning
 from mailmaker.dispatch.storage.seal import Seal, Unsealable
@@ -43,6 +43,14 @@ class Ready:
     mail: CompiledMail
     signer: Signer
     read_at: float
+    forms: dict[Frame, Form] = field(default_factory=dict)
+
+    def form(self, frame: Frame) -> Form:
+        """How mails in this frame are signed."""
+        known = self.forms.get(frame)
+        if known is None:
+            known = self.forms[frame] = Form(frame.places())
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,52 +117,58 @@ class Preparer:
 
     def _write_all(self, ready: Ready, mailing: RunningMailing, rows: Sequence[Record]) -> Prepared:
         """In a thread. RSA runs without the interpreter lock, so the event loop goes on meanwhile."""
-        mails: list[Mail] = []
+        drafts: list[tuple[Record, float, Unsigned]] = []
         faults: list[tuple[Beginning, str]] = []
         now, boot = self._clock.now(), self._clock.boot()
-        at = int(time.time())
         for row in rows:
-            beginning = mailing.account_id, row["id"], row["attempt_id"]
             try:
                 good_until = boot + (row["claimed_until"] - now).total_seconds()
-                mails.append(self._write(ready, mailing, row, now, at, good_until))
+                drafts.append((row, good_until, self._drafted(ready, row, now)))
             except InvalidAddress:
-                faults.append((beginning, "address"))
+                faults.append(((mailing.account_id, row["id"], row["attempt_id"]), "address"))
             except (TemplateFault, ValueError, TypeError, LookupError, RecursionError):
                 # One recipient's values must not stop the others' mail.
-                faults.append((beginning, "render"))
+                faults.append(((mailing.account_id, row["id"], row["attempt_id"]), "render"))
+        signatures = ready.signer.sign_all(
+            [Draft(ready.form(mail.frame), mail.own, mail.relaxed) for _, _, mail in drafts], int(time.time())
+        )
+        mails = [
+            _mail(mailing, row, unsigned, signature, good_until)
+            for (row, good_until, unsigned), signature in zip(drafts, signatures, strict=True)
+        ]
         return Prepared(mails, faults)
 
-    def _write(
-        self, ready: Ready, mailing: RunningMailing, row: Record, now: Any, at: int, good_until: float
-    ) -> Mail:
+    @staticmethod
+    def _drafted(ready: Ready, row: Record, now: datetime) -> Unsigned:
         address = row["address"]
         # What goes into RCPT TO is what was suppressed, counted and deduplicated, or it does not go.
         if canonical_address(address) != address:
             raise InvalidAddress("address.not_canonical", "the stored address is not canonical")
         merge = row["merge"]
         values = {} if merge is None else json.loads(merge)
-        unsigned = ready.mail.write(address, row["contact_id"], row["list_id"], values, now)
-        data = written(
-            unsigned, ready.signer.sign(unsigned.headers, unsigned.body, at, relaxed=unsigned.relaxed)
-        )
-        if unsigned.dotted:
-            data = _DOT.sub(rb"\1..", data)
-        envelope = f"MAIL FROM:<{unsigned.return_path}>\r\nRCPT TO:<{address}>\r\n".encode("ascii")
-        fkey = row["fkey_subject"]
-        subjects = (bytes(row["address_subject"]), bytes(row["contact_subject"]))
-        return Mail(
-            account_id=mailing.account_id,
-            id=row["id"],
-            attempt_id=row["attempt_id"],
-            mailing_id=mailing.id,
-            list_id=row["list_id"],
-            channel=row["channel"],
-            subjects=subjects if fkey is None else (*subjects, bytes(fkey)),
-            attempts=row["attempts"],
-            first_try=row["begun_at"],
-            valid_until=mailing.valid_until,
-            good_until=good_until,
-            envelope=envelope,
-            data=data + b".\r\n",
-        )
+        return ready.mail.write(address, row["contact_id"], row["list_id"], values, now)
+
+
+def _mail(
+    mailing: RunningMailing, row: Record, unsigned: Unsigned, signature: bytes, good_until: float
+) -> Mail:
+    data = written(unsigned, signature)
+    if unsigned.dotted:
+        data = _DOT.sub(rb"\1..", data)
+    fkey = row["fkey_subject"]
+    subjects = (bytes(row["address_subject"]), bytes(row["contact_subject"]))
+    return Mail(
+        account_id=mailing.account_id,
+        id=row["id"],
+        attempt_id=row["attempt_id"],
+        mailing_id=mailing.id,
+        list_id=row["list_id"],
+        channel=row["channel"],
+        subjects=subjects if fkey is None else (*subjects, bytes(fkey)),
+        attempts=row["attempts"],
+        first_try=row["begun_at"],
+        valid_until=mailing.valid_until,
+        good_until=good_until,
+        envelope=f"MAIL FROM:<{unsigned.return_path}>\r\nRCPT TO:<{row['address']}>\r\n".encode("ascii"),
+        data=data + b".\r\n",
+    )

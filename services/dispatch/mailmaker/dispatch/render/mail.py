@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from mailmaker.common.mail.tokens import Token, TokenKeys
 from mailmaker.common.mail.verp import bounce_address, unsubscribe_address
 from mailmaker.dispatch.domain import headers
 from mailmaker.dispatch.domain.headers import UnsafeHeader
-from mailmaker.dispatch.domain.relaxed import without_last_empty_lines
-from mailmaker.dispatch.render.quoted import Body, Part
+from mailmaker.dispatch.render.quoted import Letter, Part
 from mailmaker.dispatch.render.text import TemplateFault, Text
 
 Header = tuple[bytes, bytes]
 X_TOKEN = b"X-Mailmaker-Token"
+OWN = (b"To", b"Subject", b"Date", b"Message-ID", b"List-Unsubscribe", b"CFBL-Feedback-ID", X_TOKEN)
+"""The headers whose values are a mail's own, in order."""
+_OWN_LINES = b"".join(name + b": %b\r\n" for name in OWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,32 @@ class Doors:
     mail_domain: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unsigned:
-    """One mail before its signature: its headers in order, its body, and its envelope sender."""
+class Frame:
+    """The headers around a mail's own: the same for every mail of a mailing to one list. Compared by identity."""
 
-    headers: list[Header]
+    def __init__(self, before: Sequence[Header], after: Sequence[Header]) -> None:
+        self.before, self.after = tuple(before), tuple(after)
+        self.head, self.tail = _lines(before), _lines(after) + b"\r\n"
+
+    def places(self) -> list[tuple[bytes, bytes | None]]:
+        """All headers in order, without the values that are a mail's own."""
+        return [*self.before, *((name, None) for name in OWN), *self.after]
+
+
+class Unsigned(NamedTuple):
+    """One mail before its signature: its frame, its own headers' values, its body, and its envelope sender."""
+
+    frame: Frame
+    own: tuple[bytes, ...]
     body: bytes
     relaxed: bytes
     dotted: bool
     return_path: str
+
+    @property
+    def headers(self) -> list[Header]:
+        """All headers in order."""
+        return [*self.frame.before, *zip(OWN, self.own, strict=True), *self.frame.after]
 
 
 class CompiledMail:
@@ -72,8 +91,9 @@ class CompiledMail:
             raise TemplateFault("there is neither html nor text")
         self._id_domain = copy.from_email.rpartition("@")[2].encode("ascii")
         self._boundary = b"=_" + hashlib.sha256(copy.mailing_id.bytes).hexdigest()[:32].encode()
+        self._letter = Letter(self._pieces())
         self._fixed = self._fixed_headers()
-        self._of_list: dict[UUID, list[Header]] = {}
+        self._frames: dict[UUID, Frame] = {}
 
     def write(
         self, address: str, contact_id: UUID, list_id: UUID, values: Mapping[str, Any], at: datetime
@@ -89,45 +109,37 @@ class CompiledMail:
         except (UnsafeHeader, UnicodeEncodeError) as wrong:
             raise TemplateFault("a value cannot stand in a header") from wrong
         mailto = unsubscribe_address(tokens.mail_unsubscribe, self._doors.mail_domain)
-        own = [
-            (b"To", to),
-            (b"Subject", subject),
-            (b"Date", _date(at)),
-            (b"Message-ID", b"<" + tokens.message_id.encode() + b"@" + self._id_domain + b">"),
-            (b"List-Unsubscribe", f"<{page}>,\r\n <mailto:{mailto}>".encode("ascii")),
-            (b"CFBL-Feedback-ID", tokens.cfbl.encode()),
-            (X_TOKEN, tokens.x_header.encode()),
-        ]
-        of_list = self._of_list.get(list_id) or self._list_headers(list_id)
-        body = self._body(known)
+        own = (
+            to,
+            subject,
+            _date(at),
+            b"<%b@%b>" % (tokens.message_id.encode(), self._id_domain),
+            f"<{page}>,\r\n <mailto:{mailto}>".encode("ascii"),
+            tokens.cfbl.encode(),
+            tokens.x_header.encode(),
+        )
+        body = self._letter.render(known)
         return Unsigned(
-            self._fixed + own + of_list,
+            self._frames.get(list_id) or self._frame(list_id),
+            own,
             body.raw,
             body.relaxed,
             body.dotted,
             bounce_address(tokens.bounce, self._doors.mail_domain),
         )
 
-    def _body(self, values: Mapping[str, Any]) -> Body:
+    def _pieces(self) -> list[Part | bytes]:
+        """The body: one part, or several between boundaries."""
         if len(self._parts) == 1:
-            whole = self._parts[0][1].render(values)
-            return whole._replace(relaxed=without_last_empty_lines(whole.relaxed))
-        raws: list[bytes] = []
-        forms: list[bytes] = []
-        dotted = False
+            return [self._parts[0][1]]
+        pieces: list[Part | bytes] = []
         for kind, part in self._parts:
             head = (
                 b"--%b\r\nContent-Type: %b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
                 % (self._boundary, kind)
             )
-            raw, form, dots = part.render(values)
-            raws += (head, raw)
-            forms += (head, form)
-            dotted = dotted or dots
-        end = b"--" + self._boundary + b"--\r\n"
-        whole_raw = b"".join((*raws, end))
-        same = all(form is raw for form, raw in zip(forms, raws, strict=True))
-        return Body(whole_raw, whole_raw if same else b"".join((*forms, end)), dotted)
+            pieces += (head, part)
+        return [*pieces, b"--%b--\r\n" % self._boundary]
 
     def _fixed_headers(self) -> list[Header]:
         copy = self._copy
@@ -148,7 +160,7 @@ class CompiledMail:
         fixed.append((b"X-Auto-Response-Suppress", b"OOF, AutoReply"))
         return fixed
 
-    def _list_headers(self, list_id: UUID) -> list[Header]:
+    def _frame(self, list_id: UUID) -> Frame:
         """List-Id (RFC 2919) and Feedback-ID (mailing:list:account:sender), which names nothing of the recipient."""
         copy = self._copy
         feedback = f"{copy.mailing_number}:{list_id.hex}:{copy.account_number}:{copy.sender_id.hex[-12:]}"
@@ -156,8 +168,8 @@ class CompiledMail:
             (b"List-Id", f"<{list_id.hex}.lists.{self._doors.mail_domain}>".encode("ascii")),
             (b"Feedback-ID", feedback.encode()),
         ]
-        self._of_list[list_id] = made
-        return made
+        # Two threads may make it at once: one of the two frames is kept.
+        return self._frames.setdefault(list_id, Frame(self._fixed, made))
 
 
 @lru_cache(maxsize=16)
@@ -166,10 +178,10 @@ def _date(at: datetime) -> bytes:
     return format_datetime(at).encode()
 
 
+def _lines(headers: Sequence[Header]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
 def written(mail: Unsigned, signature: bytes) -> bytes:
     """The exact bytes that are sent: the signature header, the headers it covers, the body."""
-    out = [signature]
-    for name, value in mail.headers:
-        out += (name, b": ", value, b"\r\n")
-    out += (b"\r\n", mail.body)
-    return b"".join(out)
+    return b"".join((signature, mail.frame.head, _OWN_LINES % mail.own, mail.frame.tail, mail.body))

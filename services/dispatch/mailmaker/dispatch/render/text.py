@@ -22,6 +22,7 @@ _SLOT = re.compile(
         (\|\s*escape\s*)?\}\}""",
     re.VERBOSE,
 )
+_SPECIAL = re.compile("[&<>\"']")
 _WORDS = frozenset(
     {"true", "false", "nil", "null", "empty", "blank", "and", "or", "not", "contains", "if", "else", "in"}
 )
@@ -76,7 +77,7 @@ class Slot:
         if type(value) is not str:
             return str(self.engine.render(**{self.field: value}))
         if self.html:
-            return str(escape(value))
+            return str(escape(value)) if _SPECIAL.search(value) else value
         return html.escape(value) if self.escaped else value
 
 

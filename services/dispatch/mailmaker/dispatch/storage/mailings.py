@@ -40,7 +40,9 @@ UPDATE mailings SET state = $3, version = version + 1,
 """
 _LIVE = """
 SELECT account_id, id FROM mailings m
- WHERE (state = 'running' AND expanded_at IS NOT NULL)
+ WHERE (state = 'running' AND expanded_at IS NOT NULL AND NOT EXISTS (
+        SELECT FROM messages g WHERE g.account_id = m.account_id AND g.mailing_id = m.id
+           AND g.state IN ('queued', 'scheduled', 'claimed', 'sending', 'deferred', 'held')))
     OR (state IN ('cancelled', 'failed') AND ended_at > clock_timestamp() - interval '7 days' AND EXISTS (
         SELECT FROM messages g WHERE g.account_id = m.account_id AND g.mailing_id = m.id
            AND g.state IN ('queued', 'scheduled', 'deferred', 'held', 'claimed')))
