@@ -6,7 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from contacts_house import PEPPER, Client, Rig
-from mailmaker.common.contracts.contacts import ContactsChanged, ImportApplied, ImportPlanned
+from mailmaker.common.contracts.contacts import (
+    ContactsChanged,
+    ImportApplied,
+    ImportPlanned,
+    ImportQuarantined,
+)
 from mailmaker.common.contracts.internal import ImportProgress, No
 from mailmaker.common.mail.address import address_key
 from mailmaker.common.mail.subjects import address_subject, fkey_subject
@@ -188,3 +193,23 @@ async def test_rows_that_did_not_come_fail_the_file(rig: Rig) -> None:
     failed = await plan(client, import_id)
     assert (failed["state"], failed["error"]["code"]) == ("failed", "plan.broken")
     assert await rig.handed_over(LANE) == []
+
+
+async def test_a_guard_holds_a_file_back_and_says_so_on_the_bus(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    rows = [{"email": "anna@example.it"}]
+    guards = {"max_rejected_percent": 10}
+    import_id = await send(rig, client, list_id, rows, guards=guards, rejected=1, told=1, rows=2)
+    held = await plan(client, import_id)
+    assert (held["state"], held["error"]["code"]) == ("quarantined", "guard.rejected")
+    (event,) = await rig.events(ImportQuarantined)
+    assert (str(event.import_id), event.list_id, event.code) == (import_id, list_id, "guard.rejected")
+    assert counts(event.counts) == {"rows": 2, "updated": 1, "rejected": 1}
+    assert event.detail == held["error"]["detail"]
+    assert await rig.handed_over(LANE) == []
+    assert await approve(rig.house, client.account, UUID(import_id))
+    while await rig.imports.step():
+        pass
+    assert len(await answered(rig)) == 1
+    assert (await plan(client, import_id))["state"] == "applied"
