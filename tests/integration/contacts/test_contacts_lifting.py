@@ -187,3 +187,18 @@ async def test_a_no_after_the_consent_stands_and_the_plan_shows_who_comes_back(
         {"email_consent": "subscribed"},
     )
     assert await rig.handed_over(LANE) == []
+
+
+async def test_a_file_that_only_adds_brings_no_contact_back(rig: Rig, client: Client) -> None:
+    list_id = await client.open_list()
+    await client.put(list_id, email=address("out"))
+    for name in ("out", "new"):
+        rig.suppression.say(client.account, [rig.email_subject(client, address(name))], list_id=list_id)
+    rows = [{"email": address("out")}, {"email": address("new")}]
+    await rig.import_rows(client, list_id, rows, **lawfully(mode="add", consent="pending"))
+    assert len(await answer(rig)) == 1
+    after = await client.contacts(list_id)
+    assert (after[address("out")]["email_consent"], after[address("new")]["email_consent"]) == (
+        "unsubscribed",
+        "pending",
+    )

@@ -23,7 +23,8 @@ from mailmaker.contacts.storage.planning import SLOW
 PREPARE = """
 CREATE TEMP TABLE lifting (contact_id uuid, new boolean, channel text, others boolean, suppression_ids uuid[]) ON COMMIT DROP
 """
-# $1 account, $2 list, $3 every list, $4 channels, $5 reasons that withdraw, $6 the one that is lifted, $7 not after.
+# $1 account, $2 list, $3 every list, $4 channels, $5 reasons that withdraw, $6 the one that is lifted, $7 not after,
+# $8 whether contacts that the list has are written at all.
 FIND = f"""
 INSERT INTO lifting
 SELECT f.contact_id, f.new, v.channel, v.others, array_agg(DISTINCT n.suppression_id)
@@ -35,8 +36,9 @@ SELECT f.contact_id, f.new, v.channel, v.others, array_agg(DISTINCT n.suppressio
   CROSS JOIN LATERAL unnest(ARRAY['\\x61'::bytea || v.key, '\\x63'::bytea || uuid_send(f.contact_id),
                                   '\\x66'::bytea || uuid_send($2) || f.fkey_hash]) u(subject)
   JOIN nos n ON n.account_id = $1 AND n.channel = v.channel AND n.subject = u.subject AND n.list_id IN ($2, $3)
- WHERE f.line IS NOT NULL AND f.action = 'protected' AND v.consent = 'unsubscribed' AND v.address IS NOT NULL
-   AND v.channel = ANY($4::text[]) AND NOT n.released AND n.reason = ANY($5::text[])
+ WHERE f.line IS NOT NULL AND f.action = 'protected' AND (f.new OR $8)
+   AND v.consent = 'unsubscribed' AND v.address IS NOT NULL AND v.channel = ANY($4::text[])
+   AND NOT n.released AND n.reason = ANY($5::text[])
    AND NOT EXISTS (SELECT FROM tombstones t WHERE t.account_id = $1 AND t.channel = v.channel
                       AND t.subject = '\\x61'::bytea || v.key)
  GROUP BY f.contact_id, f.new, v.channel, v.others
@@ -139,7 +141,7 @@ async def find(tx: Transaction, plan: Plan, channels: Sequence[str], not_after: 
     await tx.driver.execute(PREPARE)
     reasons = list(WITHDRAWING)
     about = (plan.account_id, plan.list_id, NOBODY, list(channels), reasons, LIFTABLE, not_after)
-    await tx.driver.execute(FIND, *about, timeout=SLOW)
+    await tx.driver.execute(FIND, *about, plan.options.mode != "add", timeout=SLOW)
     found = await tx.driver.fetchrow(WHOLE)
     return found["created"], found["updated"]
 
