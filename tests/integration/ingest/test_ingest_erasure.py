@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from ingest_drops import Dropping
 from ingest_house import Ingest
 from mailmaker.common.contracts.contacts import ContactsErased
 from mailmaker.common.contracts.internal import CustomField
@@ -81,3 +82,33 @@ async def test_staged_rows_carry_a_fields_key_whatever_its_name_is(ingest: Inges
     (event,) = await ingest.told()
     assert event["fields"] == ["email", "points", "1"]
     assert seen["file"]["fields"] == ["email", "score", "points"]
+
+
+async def test_what_a_drop_archived_goes_with_the_person(ingest: Ingest) -> None:
+    async with Dropping(ingest) as dropping:
+        drop = await dropping.open()
+        await dropping.put(drop, "people.csv", FILE)
+        (taken,) = await dropping.taken(drop)
+        assert await ingest.read()
+        await dropping.put(drop, "broken.csv", b"name\n" + PERSON[0].encode() + b"\n")
+        await dropping.taken(drop, 2)
+        event = erased(ingest, datetime.now(UTC))
+        await hear_erased(ingest.db, ingest.files, event, Heard("ingest", event.event_id))
+        dropping.collector = dropping.new_collector()
+        await dropping.look()
+        assert dropping.names(drop, "rejected") == [], "its rules are about that list"
+        assert len(dropping.names(drop, "done")) == 1, "an import under way keeps its file"
+
+        await dropping.progress(taken["import"], "applied", counts={"created": 1})
+        await dropping.look()
+        assert files_naming(ingest.root / "drops", PERSON) != []
+        dropping.collector = dropping.new_collector()
+        await dropping.look()
+        assert dropping.names(drop, "done") == dropping.names(drop, "reports") == []
+        assert files_naming(ingest.root / "drops", PERSON) == []
+
+        await dropping.put(drop, "later.csv", FILE)
+        await dropping.taken(drop, 3)
+        dropping.collector = dropping.new_collector()
+        await dropping.look()
+        assert len(dropping.names(drop, "done")) == 1

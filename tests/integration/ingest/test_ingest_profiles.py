@@ -119,7 +119,7 @@ async def test_profiles_are_kept_changed_and_forgotten(ingest: Ingest) -> None:
         ({"guards": {"max_removed_percent": 101}}, "/options/guards/max_removed_percent"),
         ({"empty_cells": "forget"}, "/options/empty_cells/"),
         ({"list": str(new_id())}, "/options/list"),
-        ({"mode": "opt_out"}, "/options/mode"),
+        ({"lawful_basis": {"text": "they asked to come back"}}, "/options/lawful_basis"),
     ],
 )
 async def test_options_that_cannot_be_honoured_are_not_saved(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from mailmaker.suppression.domain.no import Place
 from mailmaker.suppression.domain.reasons import RULES
-from mailmaker.suppression.domain.release import lifted, only_by_person
+from mailmaker.suppression.domain.release import Standing, liftable, lifted, only_by_person
 
 LIST = uuid4()
 HERE = Place("email", "list", LIST, b"a1", "manual")
@@ -42,3 +44,24 @@ def test_another_entry_keeps_the_place_whatever_its_kind() -> None:
 def test_another_channel_or_key_keeps_nothing() -> None:
     others = [Place("sms", "list", LIST, b"a1", "manual"), Place("email", "list", LIST, b"a2", "manual")]
     assert lifted([HERE], others) == {LIST: (b"a1",)}
+
+
+AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+OPT_OUT = Standing("will", "list", frozenset({LIST}), AT)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (OPT_OUT, True),
+        (replace(OPT_OUT, list_ids=frozenset({LIST, None})), True),
+        (replace(OPT_OUT, last_said=AT + timedelta(microseconds=1)), False),
+        (replace(OPT_OUT, scope="account", list_ids=frozenset({None})), False),
+        (replace(OPT_OUT, list_ids=frozenset({UUID(int=9)})), False),
+        (replace(OPT_OUT, list_ids=frozenset({LIST, UUID(int=9)})), False),
+        (replace(OPT_OUT, list_ids=frozenset()), False),
+        *((replace(OPT_OUT, kind=kind), False) for kind in ("complaint", "delivery", "erased", "manual")),
+    ],
+)
+def test_an_import_lifts_the_lists_own_opt_out_that_is_older(entry: Standing, expected: bool) -> None:
+    assert liftable(entry, LIST, AT) is expected

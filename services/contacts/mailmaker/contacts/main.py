@@ -20,6 +20,7 @@ from mailmaker.common.web.app import create_app
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
+from mailmaker.contacts.actions.apply_opt_outs import LANE
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.forget_engagement import ForgetEngagement
 from mailmaker.contacts.actions.house import Contacts
@@ -71,7 +72,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Pruner(db),
         ForgetEngagement(house),
         Courier(db, bus, figures),
-        Handover(db, {"suppression": suppression, "ingest": ingest}, figures),
+        Handover(db, {"suppression": suppression, LANE: suppression, "ingest": ingest}, figures),
     ]
     workers += [RunImports(house, follow, number) for number in range(1, settings.imports + 1)]
     return Running(app, workers, (db, guard, ingest, suppression, dispatch, keyring))

@@ -11,11 +11,11 @@ Problem
 |   |-- BadUpload            upload.invalid: not multipart, a part missing, options that are not JSON
 |   |-- BadOptions           options.invalid: faults name /options/...
 |   |-- BadDrop              drop.invalid: faults name the field
-|   |-- NotAvailable         not_available: the interface names it, this release does not do it yet
 |   |-- BadFile              the reader's code (file.empty, file.bomb, encoding.unknown ...): faults name /file
 |-- UploadTooLarge 413       upload.too_large
 |-- Conflict 409
 |   |-- WrongState           import.state: the import is not in a state that allows the verb
+|   |-- OptOutStands         import.opt_out_stands: what an opt-out file said is not undone
 |   |-- ProfileNameTaken     profile.name_taken: faults name /name
 |   |-- TooManyProfiles      profile.too_many
 |   |-- StaleProfile 412     version_mismatch: `If-Match` did not name the present version
@@ -119,13 +119,6 @@ class BadOptions(Invalid):
     code = "options.invalid"
 
 
-class NotAvailable(Invalid):
-    """Something the interface names and this release does not do yet."""
-
-    code = "not_available"
-    title = "Not available yet"
-
-
 class BadFile(Invalid):
     """The file cannot be imported as it is. Nothing of it was taken."""
 
@@ -145,6 +138,12 @@ class WrongState(Conflict):
     """The import is not in a state that allows the verb."""
 
     code = "import.state"
+
+
+class OptOutStands(Conflict):
+    """People said "no" by this file; only they take that back."""
+
+    code = "import.opt_out_stands"
 
 
 class NoRoom(Unavailable):

@@ -24,6 +24,9 @@ POST_TIMEOUT = 3.0
 _ITEM_FAULTS = frozenset({400, 404, 409, 410, 413, 422})
 
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
+# Of a hundred thousand that wait, a house with an index by age reads the oldest from it. PostgreSQL knows nothing of rows
+# that have just come, and would sort all of them for each batch.
+_BY_AGE = "SET LOCAL enable_sort = off"
 _OLDEST = """
 SELECT account_id, id, path, body, created_at FROM handovers
  WHERE target = $1 AND due_at <= clock_timestamp() ORDER BY created_at, id LIMIT $2
@@ -107,6 +110,7 @@ class _Lane:
         async with self._db.platform() as tx:
             if not await tx.driver.fetchval(_TURN, self._turn):
                 return False
+            await tx.driver.execute(_BY_AGE)
             rows = await tx.driver.fetch(_OLDEST, self._target, self._size)
             self._figures.handover_oldest.set(_age(rows))
             full = len(rows) == self._size

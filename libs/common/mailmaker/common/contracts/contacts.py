@@ -124,6 +124,19 @@ class ImportPlanned(_OfList):
 
 
 @declared
+class ImportQuarantined(_OfList):
+    """A guard holds an import back until somebody approves it or takes it back. For whoever tells the list's data
+    controller, whom `list.changed` names: why, without a word of the file."""
+
+    type: Literal["import.quarantined"] = "import.quarantined"
+    import_id: UUID
+    code: str
+    detail: str
+    counts: dict[str, int]
+    quarantined_at: datetime
+
+
+@declared
 class ImportApplied(_OfList):
     """contacts applied an import in one transaction."""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mailmaker.common.contracts.event import Event, declared
 from mailmaker.common.contracts.topic import IMPORTS, Topic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class ImportGuards(BaseModel):
@@ -33,6 +33,15 @@ class ImportFinding(BaseModel):
     detail: str
     line: int | None = None
     count: int | None = None
+
+
+class ImportBasis(BaseModel):
+    """Why people who once opted out may be written to again, as the client states it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    text: str
+    consented_at: AwareDatetime | None = None
 
 
 class _OfImport(Event):
@@ -68,6 +77,16 @@ class ImportStaged(_OfImport):
     """Fields whose empty cells do something else than `empty_cells` says."""
     guards: ImportGuards | None = None
     findings: tuple[ImportFinding, ...] = ()
+    scope: Literal["list", "account"] = "list"
+    """opt_out: where the "no"s of the file hold."""
+    channel: Literal["email", "sms"] | None = None
+    """opt_out: the one channel that they are about; None: what the columns of each row say."""
+    received_at: AwareDatetime | None = None
+    """When ingest had the whole file: a "no" that suppression recorded later is newer than the file."""
+    sent_by: UUID | None = None
+    """The API key that sent the file, or the drop that it came by."""
+    lawful_basis: ImportBasis | None = None
+    """Stated with `protect_cancellations` false."""
 
 
 @declared

@@ -171,6 +171,30 @@ class NosAnswer(Wire):
     accepted: tuple[UUID, ...]
 
 
+class Release(Wire):
+    """An import that states a lawful basis asks for one list-level opt-out to be lifted: the one release that the person
+    did not make. `list_id` is the import's list; whoever said "no", or said it again, after `not_after` stays out."""
+
+    id: UUID
+    account_id: UUID
+    suppression_id: UUID
+    list_id: UUID
+    not_after: datetime
+    basis: str
+    sent_by: UUID
+    evidence: dict[str, str] = Field(default_factory=dict)
+
+
+class ReleasesBatch(Wire):
+    items: tuple[Release, ...] = Field(max_length=500)
+
+
+class ReleasesAnswer(Wire):
+    """The opt-outs that are lifted; the others stand."""
+
+    released: tuple[UUID, ...]
+
+
 class InFlight(Wire):
     """One message that a "no" stopped, or that had begun before it."""
 

@@ -30,7 +30,7 @@ CONTACTS = Topic(
     "contacts",
     "account, list",
     timedelta(days=7),
-    "List changed; contacts changed, removed or erased (chunks); import planned or applied.",
+    "List changed; contacts changed, removed or erased (chunks); import planned, quarantined, applied or undone.",
 )
 IMPORTS = Topic(
     "imports.v1", "ingest", "list", timedelta(days=7), "Import staged (reference and counts) or cancelled."

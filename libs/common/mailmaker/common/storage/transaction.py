@@ -185,16 +185,17 @@ class Transaction:
             self.audited(self._call, self._verb, self._subject)
         if self._audited:
             await self._driver.execute(_AUDIT, *map(list, zip(*self._audited, strict=True)))
+        await self.write_staged()
+
+    async def write_staged(self) -> None:
+        """Writes the hand-overs and events staged so far: for who stages so many that they should not wait in memory.
+        The rows they tell about must have been written before."""
         if self._handovers:
             await self._driver.execute(
                 _and_ring(_HANDOVERS, f"{self._house}_handovers"),
                 *map(list, zip(*self._handovers, strict=True)),
             )
-        await self.write_staged()
-
-    async def write_staged(self) -> None:
-        """Writes the events staged so far into the outbox: for who stages so many that they should not wait in memory.
-        The rows they tell about must have been written before."""
+            self._handovers.clear()
         if self._events:
             trace = _trace(self._call)
             rows = [_outbox_row(event, trace) for event in self._events]

@@ -9,13 +9,15 @@ from uuid import UUID
 
 from mailmaker.common.contracts.contacts import ImportApplied, ImportPlanned
 from mailmaker.common.storage.engine import Transaction
+from mailmaker.contacts.actions import lift_opt_outs
+from mailmaker.contacts.actions.apply_opt_outs import apply_opt_outs
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.key_rows import key_rows
-from mailmaker.contacts.actions.tell_imports import report, tell
+from mailmaker.contacts.actions.tell_imports import held_back, report, tell
 from mailmaker.contacts.domain.guards import guard, still_guarded
 from mailmaker.contacts.domain.plans import Counts, Plan, counted
-from mailmaker.contacts.storage import lists, nos, planning, plans
+from mailmaker.contacts.storage import lifting, lists, nos, planning, plans
 
 LOCK_WAIT = 600.0
 
@@ -33,6 +35,9 @@ async def apply_import(
         plan = await plans.take(tx, account_id, import_id)
         if plan is None:
             return False
+        if plan.options.mode == "opt_out":
+            await apply_opt_outs(house, tx, plan)
+            return True
         async with _ingest(house, plan, "outline") as source:
             received = await planning.receive_outline(tx, source)
         await nos.share(tx, account_id)
@@ -42,7 +47,8 @@ async def apply_import(
         received -= await _compare(house, tx, plan)
         await key_rows(house, tx, plan)
         counts = counted(plan.options, received=received, **await planning.counts(tx))
-        await _conclude(house, tx, plan, counts, applies=applies)
+        expected = await lift_opt_outs.expected(tx, plan, counts)
+        await _conclude(house, tx, plan, expected, protected=counts, applies=applies)
     return True
 
 
@@ -69,18 +75,19 @@ async def _compare(house: Contacts, tx: Transaction, plan: Plan) -> int:
     return missing
 
 
-async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts, *, applies: bool) -> None:
+async def _conclude(
+    house: Contacts, tx: Transaction, plan: Plan, counts: Counts, *, protected: Counts, applies: bool
+) -> None:
+    """`protected`: the counts as long as nothing is lifted; the same where the import asks for nothing to be."""
     now = house.clock.now()
     known = await planning.known(tx, plan)
     guarded = guard(counts, plan.options, known)
     if plan.state == "approved" and plan.counts is not None:
         guarded = still_guarded(plan.counts, counts, plan.options, known)
     if guarded is not None:
-        error = (guarded.code, guarded.detail)
+        await held_back(tx, plan, guarded, counts, now)
         if guarded.state == "quarantined":
-            await planning.keep_rows(tx, plan, applied=False)
-        await plans.settle(tx, plan, guarded.state, counts, now, error)
-        report(tx, plan, guarded.state, counts.named(), now, error)
+            await _show(tx, plan)
         return
     if plan.state == "staged":
         tx.stage(
@@ -92,14 +99,20 @@ async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts
                 counts=counts.named(),
             )
         )
-    await planning.keep_rows(tx, plan, applied=applies)
     if not applies:
+        await _show(tx, plan)
         await plans.settle(tx, plan, "planned", counts, now)
         report(tx, plan, "planned", counts.named(), now)
         return
+    await planning.keep_rows(tx, plan, applied=True)
     removes = plan.options.mode == "full"
     await planning.write(tx, plan, now, removes=removes)
     await tell(tx, plan, now, removes=removes)
+    await plans.settle(tx, plan, "applied", counts, now)
+    if await lift_opt_outs.ask(tx, plan):
+        # Who is to come back is out until suppression has said so: conclude_imports tells.
+        await lifting.recount(tx, plan, protected)
+        return
     tx.stage(
         ImportApplied(
             account_id=plan.account_id,
@@ -110,5 +123,10 @@ async def _conclude(house: Contacts, tx: Transaction, plan: Plan, counts: Counts
             applied_at=now,
         )
     )
-    await plans.settle(tx, plan, "applied", counts, now)
     report(tx, plan, "applied", counts.named(), now)
+
+
+async def _show(tx: Transaction, plan: Plan) -> None:
+    await planning.keep_rows(tx, plan, applied=False)
+    if plan.options.basis is not None:
+        await lifting.show(tx, plan)

@@ -165,6 +165,15 @@ class UndoneView(BaseModel):
     kept: int
 
 
+class LawfulBasisView(BaseModel):
+    """Why opt-outs were lifted, as who sent the file stated it; `people`: how many are back for it."""
+
+    text: str
+    consented_at: datetime | None
+    sent_by: UUID | None
+    people: int
+
+
 class PlanView(BaseModel):
     """What an import would do, and what it did."""
 
@@ -175,6 +184,9 @@ class PlanView(BaseModel):
     counts: CountsView | None
     applied: CountsView | None
     undone: UndoneView | None
+    lawful_basis: LawfulBasisView | None = Field(
+        None, description="Stated where the import does not protect past cancellations."
+    )
     error: FaultView | None
     staged_at: datetime
     planned_at: datetime | None

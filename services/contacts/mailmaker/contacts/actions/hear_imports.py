@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from typing import get_args
 from uuid import UUID
 
 from mailmaker.common.contracts.imports import ImportCancelled, ImportGuards, ImportStaged
@@ -10,7 +10,7 @@ from mailmaker.common.contracts.internal import ImportProgress
 from mailmaker.common.storage.engine import Heard
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.domain.consent import Consent
-from mailmaker.contacts.domain.plans import Limits, Mode, Options, Plan
+from mailmaker.contacts.domain.plans import Basis, Limits, Mode, Options, Plan
 from mailmaker.contacts.storage import lists, plans
 
 
@@ -49,7 +49,7 @@ def _fault(event: ImportStaged, *, known: bool) -> tuple[str, str] | None:
 
 def _options(event: ImportStaged) -> Options:
     return Options(
-        mode=cast(Mode, event.mode),
+        mode=event.mode,
         fields=event.fields,
         empty_cells=event.empty_cells,
         consent=Consent(event.consent),
@@ -62,7 +62,20 @@ def _options(event: ImportStaged) -> Options:
         limits=_limits(event.guards),
         findings=tuple((found.code, found.detail) for found in event.findings),
         named=event.named,
+        scope=event.scope,
+        channel=event.channel,
+        received_at=event.received_at,
+        sent_by=event.sent_by,
+        basis=_basis(event),
     )
+
+
+def _basis(event: ImportStaged) -> Basis | None:
+    """Cancellations are lifted where that is asked for with a reason, and by somebody: else they are protected."""
+    said = event.lawful_basis
+    if event.protect_cancellations or said is None or event.sent_by is None or event.received_at is None:
+        return None
+    return Basis(said.text, said.consented_at)
 
 
 def _limits(guards: ImportGuards | None) -> Limits:

@@ -12,13 +12,14 @@ from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import StorageUnavailable, Transaction
 from mailmaker.common.web.internal import Unreachable
 from mailmaker.contacts.actions.apply_import import apply_import
+from mailmaker.contacts.actions.conclude_imports import conclude
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell_imports import report
 from mailmaker.contacts.actions.undo_import import undo_import
 from mailmaker.contacts.actions.waiting import woken
 from mailmaker.contacts.domain.plans import Plan
-from mailmaker.contacts.storage import plans, undos
+from mailmaker.contacts.storage import opt_outs, plans, undos
 
 LOOK_EVERY = 0.5
 MOST_FAILURES = 5
@@ -51,8 +52,12 @@ class RunImports:
         """Works on the first import that waits and that nobody else has. False when there is none."""
         async with self._house.db.platform() as tx:
             waiting = await plans.due(tx)
+            recording = await opt_outs.recording(tx)
         for account_id, import_id, undoing in waiting:
             if await self._one(account_id, import_id, undo_import if undoing else apply_import):
+                return True
+        for account_id, import_id in recording:
+            if await self._one(account_id, import_id, conclude):
                 return True
         return False
 

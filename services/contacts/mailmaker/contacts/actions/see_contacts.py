@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from mailmaker.common.contracts.internal import CustomField, ListRow
+from mailmaker.common.storage.engine import Transaction
 from mailmaker.common.storage.ids import NOBODY
 from mailmaker.common.storage.keyset import Page, decode_cursor, encode_cursor
 from mailmaker.common.web.call import Call
@@ -13,6 +14,7 @@ from mailmaker.contacts.actions.contact_shapes import (
     ContactView,
     CountsView,
     FaultView,
+    LawfulBasisView,
     PlanRowView,
     PlanView,
     UndoneView,
@@ -21,9 +23,9 @@ from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.lists import see_list
 from mailmaker.contacts.domain.fields import facts_by_names
 from mailmaker.contacts.domain.lists import ContactList
-from mailmaker.contacts.domain.plans import Counts
+from mailmaker.contacts.domain.plans import Counts, Plan
 from mailmaker.contacts.errors import NoSuchThing
-from mailmaker.contacts.storage import contacts, lists, plans
+from mailmaker.contacts.storage import contacts, lifting, lists, plans
 
 
 async def see_contact(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) -> ContactView:
@@ -39,6 +41,7 @@ async def see_plan(house: Contacts, call: Call, import_id: UUID) -> PlanView:
     """What an import would do to its list, or did."""
     async with house.db.account(call.account_id) as tx:
         found = await plans.one(tx, call.account_id, import_id)
+        basis = None if found is None else await _basis(tx, found[0])
     if found is None or (call.list_ids is not None and found[0].list_id not in call.list_ids):
         raise NoSuchThing("no plan of such an import")
     plan, row = found
@@ -53,11 +56,22 @@ async def see_plan(house: Contacts, call: Call, import_id: UUID) -> PlanView:
         counts=_counts(plan.counts),
         applied=_counts(plan.applied),
         undone=UndoneView.model_validate_json(row["undone"]) if row["undone"] else None,
+        lawful_basis=basis,
         error=error,
         staged_at=row["staged_at"],
         planned_at=row["planned_at"],
         applied_at=row["applied_at"],
         undone_at=row["undone_at"],
+    )
+
+
+async def _basis(tx: Transaction, plan: Plan) -> LawfulBasisView | None:
+    said = plan.options.basis
+    if said is None:
+        return None
+    people = await lifting.people(tx, plan.account_id, plan.import_id)
+    return LawfulBasisView(
+        text=said.text, consented_at=said.consented_at, sent_by=plan.options.sent_by, people=people
     )
 
 

@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mailmaker.common.contracts.contacts import ContactChange, ContactsChanged, ContactsRemoved
+from mailmaker.common.contracts.contacts import (
+    ContactChange,
+    ContactsChanged,
+    ContactsRemoved,
+    ImportQuarantined,
+)
 from mailmaker.common.contracts.event import CHUNK
 from mailmaker.common.contracts.internal import ImportProgress
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.actions.hear_imports import progress_path
 from mailmaker.contacts.actions.tell import hexed
-from mailmaker.contacts.domain.plans import Plan
-from mailmaker.contacts.storage import planning
+from mailmaker.contacts.domain.guards import Guarded
+from mailmaker.contacts.domain.plans import Counts, Plan
+from mailmaker.contacts.storage import planning, plans
 
 
 def report(
@@ -46,18 +52,40 @@ def report(
     )
 
 
+async def held_back(tx: Transaction, plan: Plan, why: Guarded, counts: Counts, at: datetime) -> None:
+    """Settles a plan that a guard stops and tells ingest; of one that waits for somebody's word hears also whoever
+    tells the list's data controller."""
+    error = (why.code, why.detail)
+    await plans.settle(tx, plan, why.state, counts, at, error)
+    report(tx, plan, why.state, counts.named(), at, error)
+    if why.state == "quarantined":
+        tx.stage(
+            ImportQuarantined(
+                account_id=plan.account_id,
+                occurred_at=at,
+                list_id=plan.list_id,
+                import_id=plan.import_id,
+                code=why.code,
+                detail=why.detail,
+                counts=counts.named(),
+                quarantined_at=at,
+            )
+        )
+
+
 async def tell(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> None:
     """Stages contacts.changed and contacts.removed. Chunks are written out one by one: a file may have a million rows."""
     about = {"account_id": plan.account_id, "occurred_at": at, "list_id": plan.list_id}
     async for rows in planning.written(tx, plan, at, CHUNK):
-        tx.stage(ContactsChanged.model_validate({**about, "contacts": _changes(rows)}))
+        tx.stage(ContactsChanged.model_validate({**about, "contacts": changes_of(rows)}))
         await tx.write_staged()
     if removes:
         async for ids in planning.removed(tx, CHUNK):
             tx.stage(ContactsRemoved.model_validate({**about, "contact_ids": ids}))
 
 
-def _changes(rows: Sequence[Any]) -> list[ContactChange]:
+def changes_of(rows: Sequence[Any]) -> list[ContactChange]:
+    """Contacts as events tell of them."""
     return [
         ContactChange(
             contact_id=r["id"],

@@ -11,6 +11,7 @@ from mailmaker.contacts.actions.apply_import import LOCK_WAIT
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.key_rows import key_rows
+from mailmaker.contacts.actions.lift_opt_outs import take_back
 from mailmaker.contacts.actions.tell_imports import report, tell
 from mailmaker.contacts.domain.plans import Plan
 from mailmaker.contacts.storage import lists, nos, planning, plans, undos
@@ -26,7 +27,8 @@ async def ask_undo(house: Contacts, account_id: UUID, import_id: UUID) -> bool:
 
 async def undo_import(house: Contacts, follow: FollowSuppressions, account_id: UUID, import_id: UUID) -> bool:
     """Restores each field that still is as the import left it, brings removed contacts back under their ids, and
-    removes created ones that nobody has written since. Raises no consent; brings back nobody who was erased.
+    removes created ones that nobody has written since. Raises no consent, and puts out again whom the import brought back;
+    brings back nobody who was erased.
 
     False when another process has it. Raises Unreachable when suppression does not answer: nothing has happened then.
     """
@@ -51,6 +53,7 @@ async def undo_import(house: Contacts, follow: FollowSuppressions, account_id: U
 async def _restore(house: Contacts, tx: Transaction, plan: Plan) -> None:
     now = house.clock.now()
     counts = await undos.judge(tx, plan)
+    await take_back(tx, plan, now)
     await planning.write(tx, plan, now, removes=True)
     about = {"account_id": plan.account_id, "occurred_at": now, "list_id": plan.list_id}
     # Comes before they are told as changed: who stopped their mail when they left takes that back.

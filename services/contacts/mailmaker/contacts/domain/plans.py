@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from mailmaker.common.contracts.suppressions import Scope
+from mailmaker.common.mail.address import Channel
 from mailmaker.contacts.domain.consent import Consent, at_birth, opted_out
 from mailmaker.contacts.domain.lists import STANDARD_FIELDS, KeyKind
 
-Mode = Literal["incremental", "add", "update", "full"]
+Mode = Literal["incremental", "add", "update", "full", "opt_out"]
 """incremental writes new and known contacts; add only new ones; update only known ones; full also removes whom the file
-does not name. A row of the other kind counts as unchanged: the list stays as it is."""
+does not name. A row of the other kind counts as unchanged: the list stays as it is. opt_out writes no contact: who is
+named says "no" (domain.opt_outs)."""
 Empty = Literal["keep", "erase"]
 
 
@@ -40,6 +44,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """Why people who opted out may be written to again, in the client's words, and when they consented anew."""
+
+    text: str
+    consented_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a plan must know of its import."""
 
@@ -59,6 +71,16 @@ class Options:
     """What ingest found strange about the file, as (code, detail): such a plan waits too."""
     named: int = 0
     """Lines beside the staged rows that only name the key of a rejected row: its contact is not removed."""
+    scope: Scope = "list"
+    """opt_out: where its "no"s hold."""
+    channel: Channel | None = None
+    """opt_out: the channel that a key without an address is about; None: both."""
+    received_at: datetime | None = None
+    """When ingest had the file."""
+    sent_by: UUID | None = None
+    """The API key, or the drop, that the file came by."""
+    basis: Basis | None = None
+    """Stated where past cancellations are not protected (domain.lifting)."""
 
     @property
     def standard(self) -> tuple[str, ...]:

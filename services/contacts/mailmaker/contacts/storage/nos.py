@@ -20,14 +20,14 @@ SHARE = "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 13))"
 ALONE = "SELECT pg_advisory_xact_lock(hashtextextended($1, 13))"
 
 UPSERT = """
-INSERT INTO nos (account_id, channel, subject, list_id, number, suppression_id, reason, released)
-SELECT DISTINCT ON (c, s, l) $1, c, s, l, n, i, r, x
-  FROM unnest($2::text[], $3::bytea[], $4::uuid[], $5::bigint[], $6::uuid[], $7::text[], $8::boolean[])
-       AS f(c, s, l, n, i, r, x)
+INSERT INTO nos (account_id, channel, subject, list_id, number, suppression_id, reason, released, recorded_at)
+SELECT DISTINCT ON (c, s, l) $1, c, s, l, n, i, r, x, a
+  FROM unnest($2::text[], $3::bytea[], $4::uuid[], $5::bigint[], $6::uuid[], $7::text[], $8::boolean[], $9::timestamptz[])
+       AS f(c, s, l, n, i, r, x, a)
  ORDER BY c, s, l, n DESC
 ON CONFLICT (account_id, channel, subject, list_id) DO UPDATE
    SET number = excluded.number, suppression_id = excluded.suppression_id, reason = excluded.reason,
-       released = excluded.released
+       released = excluded.released, recorded_at = excluded.recorded_at
  WHERE nos.number < excluded.number
 """
 STANDING = """
@@ -66,7 +66,16 @@ async def alone(tx: Transaction, account_id: UUID) -> None:
 async def keep(tx: Transaction, account_id: UUID, items: Sequence[FeedItem]) -> None:
     """Stores feed items of one account; an older number never replaces a newer one."""
     rows = [
-        (i.channel, bytes.fromhex(s), i.list_id or NOBODY, i.number, i.suppression_id, i.reason, i.released)
+        (
+            i.channel,
+            bytes.fromhex(s),
+            i.list_id or NOBODY,
+            i.number,
+            i.suppression_id,
+            i.reason,
+            i.released,
+            i.recorded_at,
+        )
         for i in items
         for s in i.subjects
     ]

@@ -23,6 +23,7 @@ FORGET_SHOWN = "DELETE FROM plan_rows WHERE account_id = $1 AND import_id = $2 A
 IN_LIST = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2"
 LAST_ROWS = """
 SELECT (applied ->> 'rows')::bigint FROM plans WHERE account_id = $1 AND list_id = $2 AND state = 'applied'
+   AND (options ->> 'mode' = 'opt_out') = $3
  ORDER BY applied_at DESC LIMIT 1
 """
 
@@ -97,7 +98,9 @@ async def known(tx: Transaction, plan: Plan) -> Known:
     """What of the list the guards of this plan look at."""
     options, about = plan.options, (plan.account_id, plan.list_id)
     contacts = await tx.driver.fetchval(IN_LIST, *about, timeout=SLOW) if options.mode == "full" else 0
-    last = await tx.driver.fetchval(LAST_ROWS, *about) if options.limits.dropped is not None else None
+    last = None
+    if options.limits.dropped is not None:
+        last = await tx.driver.fetchval(LAST_ROWS, *about, options.mode == "opt_out")
     return Known(int(contacts), last)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.consent import Consent
-from mailmaker.contacts.domain.plans import Counts, Limits, Options, Plan
+from mailmaker.contacts.domain.plans import Basis, Counts, Limits, Options, Plan
 
 COLUMNS = "account_id, import_id, list_id, options::text AS options, state, counts::text AS counts, applied::text AS applied"
 INSERT = """
@@ -21,8 +21,8 @@ VALUES ($1, $2, $3, $4::jsonb, 'staged', clock_timestamp(), clock_timestamp()) O
 DUE = """
 SELECT p.account_id, p.import_id, p.state = 'undoing' AS undoing FROM plans p
  WHERE p.due_at <= clock_timestamp() AND NOT EXISTS (
-       SELECT FROM plans e WHERE e.account_id = p.account_id AND e.list_id = p.list_id AND e.due_at IS NOT NULL
-          AND e.staged_at < p.staged_at)
+       SELECT FROM plans e WHERE e.account_id = p.account_id AND e.list_id = p.list_id
+          AND (e.due_at IS NOT NULL OR e.recording_at IS NOT NULL) AND e.staged_at < p.staged_at)
  ORDER BY p.due_at LIMIT 20
 """
 TAKE = f"SELECT {COLUMNS} FROM plans WHERE account_id = $1 AND import_id = $2 AND due_at IS NOT NULL FOR UPDATE SKIP LOCKED"
@@ -58,7 +58,7 @@ SELECT r.action, r.contact_id, r.line, r.before::text AS before, r.after::text A
 
 
 def options_text(options: Options) -> str:
-    return json.dumps(asdict(options))
+    return json.dumps(asdict(options), default=str)
 
 
 def _options(text: str) -> Options:
@@ -66,7 +66,18 @@ def _options(text: str) -> Options:
     found["fields"], found["consent"] = tuple(found["fields"]), Consent(found["consent"])
     found["limits"] = Limits(**found.get("limits", {}))
     found["findings"] = tuple((code, detail) for code, detail in found.get("findings", ()))
+    at, by = found.get("received_at"), found.get("sent_by")
+    found["received_at"] = None if at is None else datetime.fromisoformat(at)
+    found["sent_by"] = None if by is None else UUID(by)
+    found["basis"] = _basis(found.get("basis"))
     return Options(**found)
+
+
+def _basis(found: dict[str, str | None] | None) -> Basis | None:
+    if found is None:
+        return None
+    at = found["consented_at"]
+    return Basis(found["text"] or "", None if at is None else datetime.fromisoformat(at))
 
 
 def _counts(text: str | None) -> Counts | None:

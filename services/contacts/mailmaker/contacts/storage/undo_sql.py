@@ -115,7 +115,8 @@ UPDATE plans SET state = 'undone', due_at = NULL, undone = $3::jsonb, undone_at 
 """
 ASK = """
 UPDATE plans SET state = 'undoing', due_at = clock_timestamp(), attempts = 0
- WHERE account_id = $1 AND import_id = $2 AND state = 'applied'
+ WHERE account_id = $1 AND import_id = $2 AND state = 'applied' AND recording_at IS NULL
+   AND options ->> 'mode' <> 'opt_out'
 """
 GIVE_UP = """
 UPDATE plans SET state = 'applied', due_at = NULL, error_code = $3, error_detail = $4

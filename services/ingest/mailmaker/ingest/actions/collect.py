@@ -182,4 +182,10 @@ class Collector:
         self._swept[drop.id] = self._clock.boot() + _SWEEP_EVERY
         await asyncio.to_thread(inbox_taking.sweep, inbox, self._patience.kept)
         async with self._db.account(drop.account_id) as tx:
+            erased = await drop_files.erased(tx, drop)
+        if erased:
+            # Gone first: a crash between the two forgets them once more.
+            await asyncio.to_thread(inbox_taking.forget, inbox, erased)
+        async with self._db.account(drop.account_id) as tx:
+            await drop_files.forgotten(tx, drop, erased)
             await drop_files.prune(tx, drop, self._patience.kept)

@@ -171,7 +171,14 @@ async def _check_profiles(db: Database, call: Call, drop: Drop) -> None:
         try:
             await options_for(db, call, rule.asked, mode="incremental")
         except (UnknownProfile, BadOptions) as wrong:
-            faults = [Fault(f"{at}/profile", fault.code, fault.detail) for fault in wrong.faults]
+            faults = [
+                Fault(
+                    f"{at}/profile" if "profile" in rule.asked else at + fault.pointer,
+                    fault.code,
+                    fault.detail,
+                )
+                for fault in wrong.faults
+            ]
             raise type(wrong)(wrong.detail, faults=faults) from wrong
 
 

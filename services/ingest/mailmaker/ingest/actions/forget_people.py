@@ -12,7 +12,8 @@ async def hear_erased(db: Database, files: Files, event: ContactsErased, heard: 
     """Removes uploads, staged rows and rejects of the list's imports that came before and are over.
 
     Files name people in any column and any spelling, and this house holds no key of whom it was: the files go whole,
-    before their day. An import that is still under way keeps its own until it is over; the sweep sees to it then.
+    before their day. An import that is still under way keeps its own until it is over; the sweep sees to it then. What
+    came by a drop is archived in its inbox: the collector, who alone works there, forgets it at its next sweep.
     """
     async with db.heard(heard, event.account_id) as tx:
         over = await erasures.note(tx, event.account_id, event.list_id, event.occurred_at)

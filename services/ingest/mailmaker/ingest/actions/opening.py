@@ -63,6 +63,7 @@ class Opener:
             date_formats=options.date_formats,
             decimal=options.decimal,
             split_name=options.split_name,
+            naming=options.naming,
             json_lines=json_lines,
             sample=sample,
             most=self._most,

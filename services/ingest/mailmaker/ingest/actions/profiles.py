@@ -16,7 +16,7 @@ from mailmaker.common.storage.transaction import Transaction
 from mailmaker.common.web.auth import check_list
 from mailmaker.common.web.call import Call
 from mailmaker.common.web.problem import Fault
-from mailmaker.ingest.domain.options import Mode, Options, Unsaid, completed
+from mailmaker.ingest.domain.options import Mode, Options, Unsaid, completed, contradictions
 from mailmaker.ingest.domain.profiles import Profile, chosen
 from mailmaker.ingest.errors import (
     BadOptions,
@@ -63,7 +63,7 @@ async def add_profile(
     options: dict[str, Any],
 ) -> ProfileView:  # fmt: skip
     """Saves a profile. Raises ProfileNameTaken, TooManyProfiles, Forbidden."""
-    _check(call, list_id)
+    _check(call, list_id, options)
     now = clock.now()
     async with db.write(call, "import_profile.added") as tx:
         if (first := tx.replayed(ProfileView)) is not None:
@@ -86,7 +86,7 @@ async def change_profile(
     async with db.write(call, "import_profile.changed") as tx:
         it = await _held(tx, call, profile_id, version)
         it = replace(it, **named, updated_at=clock.now(), version=it.version + 1)
-        _check(call, it.list_id)
+        _check(call, it.list_id, it.options)
         try:
             await store.change(tx, it)
         except store.NameTaken as wrong:
@@ -129,7 +129,7 @@ async def options_for(
 ) -> Options:
     """What the client asks, completed by the profile it names. `mode`: where neither says one.
 
-    Raises UnknownProfile, BadOptions.
+    Raises UnknownProfile, BadOptions, Forbidden.
     """
     says: dict[str, Any] = {}
     if asked.get("profile") is not None:
@@ -137,10 +137,14 @@ async def options_for(
             it = await store.one(tx, call.account_id, UUID(asked["profile"]))
         says = _named(call, it, asked).says()
     try:
-        return completed(asked, says if mode is None else {"mode": mode, **says})
+        found = completed(asked, says if mode is None else {"mode": mode, **says})
     except Unsaid as wrong:
         fault = Fault(f"/options/{wrong.name}", "missing", str(wrong))
         raise BadOptions("the options named in `errors` are missing", faults=[fault]) from wrong
+    if faults := [Fault(f"/options/{name}", *why) for name, *why in contradictions(found)]:
+        raise BadOptions("the options named in `errors` do not go together", faults=faults)
+    check_scope(call, found.as_json())
+    return found
 
 
 def _named(call: Call, it: Profile | None, asked: Mapping[str, Any]) -> Profile:
@@ -157,7 +161,7 @@ def _named(call: Call, it: Profile | None, asked: Mapping[str, Any]) -> Profile:
 
 async def _held(tx: Transaction, call: Call, profile_id: UUID, version: int | None) -> Profile:
     it = _allowed(call, await store.one(tx, call.account_id, profile_id, lock=True))
-    _check(call, it.list_id)
+    _check(call, it.list_id, it.options)
     tx.subject(it.id)
     if version is not None and version != it.version:
         raise StaleProfile("the profile was changed since you read it")
@@ -172,8 +176,15 @@ def _allowed(call: Call, it: Profile | None) -> Profile:
     return it
 
 
-def _check(call: Call, list_id: UUID | None) -> None:
+def check_scope(call: Call, options: Mapping[str, Any]) -> None:
+    """A key limited to lists may not say "no" for others. Raises ListNeeded."""
+    if options.get("scope") == "account" and call.list_ids is not None:
+        raise ListNeeded("this key may opt people out of its own lists only: use the scope list")
+
+
+def _check(call: Call, list_id: UUID | None, options: Mapping[str, Any]) -> None:
     """A key limited to lists may not touch what serves other lists too."""
+    check_scope(call, options)
     if list_id is not None:
         check_list(call, list_id)
     elif call.list_ids is not None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import asdict
 from uuid import UUID
 
-from mailmaker.common.contracts.imports import ImportFinding, ImportGuards, ImportStaged
+from mailmaker.common.contracts.imports import ImportBasis, ImportFinding, ImportGuards, ImportStaged
 from mailmaker.common.ops.clock import Clock
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import Database, StorageUnavailable
@@ -149,9 +149,11 @@ class ReaderWorker:
             expected_rows=of.options.expected_rows,
             empty_cells=of.options.empty_text(of.about.stored),
             names_rejected=of.options.mode == "full",
+            naming=of.options.naming,
         )
 
     def _event(self, of: Import, answer: Answer) -> ImportStaged:
+        basis = of.options.lawful_basis
         return ImportStaged(
             account_id=of.account_id,
             occurred_at=self._clock.now(),
@@ -171,4 +173,9 @@ class ReaderWorker:
             apply="on_approval" if answer.findings else of.options.apply,
             guards=None if of.options.guards is None else ImportGuards(**asdict(of.options.guards)),
             findings=tuple(ImportFinding(**asdict(one)) for one in answer.findings),
+            scope=of.options.scope,
+            channel=of.options.channel,
+            received_at=of.created_at,
+            sent_by=of.sent_by,
+            lawful_basis=None if basis is None else ImportBasis(**asdict(basis)),
         )

@@ -117,7 +117,9 @@ class Receiver:
                 return first
             # Named before the row is committed: a row without its file would be a promise that nothing keeps.
             await arrival.keep(plain=opened.plain)
-            made = await store.add(tx, call.account_id, arrival.id, options, about, upload, self._clock.now())
+            made = await store.add(
+                tx, call.account_id, arrival.id, options, about, upload, self._clock.now(), call.key_id
+            )
             tx.subject(made.id)
             if beside is not None:
                 await beside(tx, made.id)

@@ -11,16 +11,19 @@ from mailmaker.ingest.actions.approve import Word, seen
 from mailmaker.ingest.actions.show import allowed
 from mailmaker.ingest.actions.views import ImportView, view
 from mailmaker.ingest.domain.imports import State
-from mailmaker.ingest.errors import WrongState
+from mailmaker.ingest.errors import OptOutStands, WrongState
 from mailmaker.ingest.storage import imports as store
 
 
 async def undo_import(db: Database, contacts: InternalClient, call: Call, import_id: UUID) -> ImportView:
     """contacts takes it back from here; the state moves when it has. Asking again changes nothing.
 
-    Raises WrongState where nothing was applied, Unreachable when contacts does not answer.
+    Raises WrongState where nothing was applied, OptOutStands for an opt-out file, Unreachable when contacts does not
+    answer.
     """
     of = await seen(db, call, import_id)
+    if of.options.mode == "opt_out":
+        raise OptOutStands("an opt-out is not taken back by an undo: only the person can")
     if of.state is not State.UNDONE:
         if of.state is not State.APPLIED:
             raise WrongState(f"a {of.state} import cannot be undone: nothing of it is applied")

@@ -19,7 +19,7 @@ _SMALLEST_RSA = 2048
 
 
 def rules_of(wish: DropWish) -> tuple[Rule, ...]:
-    """The rules in the order in which they are tried, the drop's own last. Raises BadOptions, NotAvailable."""
+    """The rules in the order in which they are tried, the drop's own last. Raises BadOptions."""
     own = RuleWish(
         pattern=wish.pattern, list=wish.list, mode=wish.mode, options=wish.options, profile=wish.profile
     )

@@ -11,8 +11,16 @@ from uuid import UUID
 from mailmaker.common.web.problem import Fault
 from mailmaker.ingest.domain.dates import WrongFormat, reader
 from mailmaker.ingest.domain.fields import shown
-from mailmaker.ingest.errors import BadOptions, NotAvailable
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from mailmaker.ingest.errors import BadOptions
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 LONGEST = 1 << 18
 Short = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -47,7 +55,7 @@ class ProfileOptions(BaseModel):
     mode: Literal["incremental", "add", "update", "full", "opt_out"] | None = Field(
         None,
         description="incremental: the file says what changes. full: the list becomes what the file says."
-        " add, update and opt_out are not available yet.",
+        " add: only new contacts. update: only known ones. opt_out: everybody the file names says no.",
     )
     mapping: dict[str, str | None] | None = Field(
         None, description="Column of the file -> field of the list; null passes the column over."
@@ -56,7 +64,18 @@ class ProfileOptions(BaseModel):
         "keep",
         description="What an empty cell does to a field that has a value; or field -> word, others keep.",
     )
-    protect_cancellations: bool = Field(True, description="False is not available yet.")
+    protect_cancellations: bool = Field(
+        True,
+        description="Who has opted out stays out. False needs `lawful_basis`, and lifts opt-outs of this list only.",
+    )
+    scope: Literal["list", "account"] = Field(
+        "list", description="opt_out: the no's hold in the list, or in every list of the account."
+    )
+    channel: Literal["email", "sms"] | None = Field(
+        None,
+        description="opt_out: the one channel that is meant. When missing, an address says no to email, a number to SMS,"
+        " and an fkey that stands alone to both.",
+    )
     consent: Literal["subscribed", "pending"] = Field("subscribed", description="Consent of new contacts.")
     apply: Literal["auto", "on_approval"] = Field(
         "auto", description="on_approval: the plan waits for `:approve`."
@@ -118,6 +137,17 @@ class ProfileOptions(BaseModel):
         return template
 
 
+class LawfulBasisBody(BaseModel):
+    """Why people who once opted out may be written to again. Kept as evidence, with who sent the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=2000)]
+    consented_at: AwareDatetime | None = Field(
+        None, description="When these people consented anew; no opt-out said after it is lifted."
+    )
+
+
 class OptionsBody(ProfileOptions):
     """How a file is to be imported. What is not named here is the profile's, and else has its default."""
 
@@ -126,10 +156,14 @@ class OptionsBody(ProfileOptions):
     expected_rows: int | None = Field(
         None, ge=0, description="Rows the file must have; with another number the import waits for approval."
     )
+    lawful_basis: LawfulBasisBody | None = Field(
+        None,
+        description="Needed with `protect_cancellations: false`. It is stated for each import: no profile keeps it.",
+    )
 
 
 def read_options(text: bytes) -> dict[str, Any]:
-    """The options that a request names. Raises BadOptions or NotAvailable, naming each field at fault."""
+    """The options that a request names. Raises BadOptions, naming each field at fault."""
     try:
         found: Any = json.loads(text)
     except (ValueError, RecursionError) as wrong:
@@ -154,17 +188,6 @@ def query_options(query: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return _checked(found)
 
 
-def check_available(options: ProfileOptions) -> None:
-    """Says plainly what this release does not do: an option that is taken and not honoured would be a lie."""
-    missing = []
-    if options.mode == "opt_out":
-        missing.append(Fault("/options/mode", "not_available", "use incremental, add, update or full"))
-    if not options.protect_cancellations:
-        missing.append(Fault("/options/protect_cancellations", "not_available", "past cancellations stand"))
-    if missing:
-        raise NotAvailable("these options are not available yet", faults=missing)
-
-
 def said(options: ProfileOptions) -> dict[str, Any]:
     """What was named, as JSON."""
     return options.model_dump(mode="json", exclude_unset=True)
@@ -179,7 +202,6 @@ def _checked(found: dict[str, Any]) -> dict[str, Any]:
     except ValidationError as wrong:
         faults = [_fault(error["loc"], error["type"], error["msg"]) for error in wrong.errors()]
         raise BadOptions("the options named in `errors` are wrong", faults=faults) from wrong
-    check_available(body)
     return said(body)
 
 

@@ -18,7 +18,7 @@ from mailmaker.ingest.actions.profiles import (
     remove_profile,
     show_profile,
 )
-from mailmaker.ingest.api.options import ProfileOptions, Short, check_available, said
+from mailmaker.ingest.api.options import ProfileOptions, Short, said
 from mailmaker.ingest.api.state import house_of
 from mailmaker.ingest.errors import BadOptions
 from pydantic import BaseModel, ConfigDict, Field
@@ -56,7 +56,6 @@ async def save_profile(
 ) -> ProfileView:
     """Saves a mapping and options under a name. An import uses them by the option `profile`."""
     house = house_of(request)
-    check_available(body.options)
     made = await add_profile(
         house.db, house.clock, call, body.name, body.list, body.file_pattern, said(body.options)
     )
@@ -94,7 +93,6 @@ async def alter_profile(
 ) -> ProfileView:
     """Changes what is named; with `If-Match`, only the version that was read."""
     house = house_of(request)
-    check_available(body.options)
     names = {"name": body.name, "list_id": body.list, "file_pattern": body.file_pattern}
     named: dict[str, Any] = {
         name: value for name, value in names.items() if name.removesuffix("_id") in body.model_fields_set

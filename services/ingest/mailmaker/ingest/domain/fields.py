@@ -44,6 +44,7 @@ OUTLINE_COLUMNS = ("line", "key_text", "digest", "at")
 _UNSHOWN = re.compile("[\x00\ud800-\udfff]")
 REJECT_COLUMNS = ("_line", "_field", "_code", "_message")
 
+_NAMING: dict[str, str | None] = {"email": "email", "mobile": "sms", "fkey": None}
 # Only names that can mean nothing else: a landline under "telefono" or a status under "stato" must not reject its row.
 _ALIASES = {
     "email": "e_mail mail email_address indirizzo_email posta_elettronica indirizzo_e_mail",
@@ -76,6 +77,11 @@ class Field:
     def stored(self) -> str:
         """How staged rows name it."""
         return self.key or self.name
+
+
+def naming(channel: str | None) -> tuple[str, ...]:
+    """What names a person in an opt-out file that is about one channel, or about all."""
+    return tuple(name for name, of in _NAMING.items() if channel in (None, of or channel))
 
 
 def plain(header: str) -> str:

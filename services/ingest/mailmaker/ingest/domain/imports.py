@@ -110,6 +110,8 @@ class Import:
     attempts: int = 0
     crashes: int = 0
     version: int = 1
+    sent_by: UUID | None = None
+    """The API key that sent the file, or the drop that it came by."""
 
     @property
     def has_rejects(self) -> bool:

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mailmaker.ingest.domain.fields import KNOWN_HEADERS, REJECT_COLUMNS, Field, plain, shown
+from mailmaker.ingest.domain.fields import (
+    KNOWN_HEADERS,
+    REJECT_COLUMNS,
+    Field,
+    list_fields,
+    plain,
+    shown,
+)
 
 MOST_COLUMNS = 500
 ABSENT = -1
@@ -56,13 +63,14 @@ class ColumnMap:
 def map_columns(
     header: Sequence[str],
     fields: Mapping[str, Field],
-    key: str,
+    key: str | None,
     wished: Mapping[str, str | None] | None = None,
 ) -> ColumnMap:
     """Maps by the client's own mapping where it names the column, else by the header's text.
 
     A custom field wins over an alias of a standard one. Columns of a rejects file (`_line` ...) are passed over in
-    silence, others that nothing names are listed. Raises WrongColumns, naming every fault of the header (line 1).
+    silence, others that nothing names are listed. `key` None: any of the fields will do. Raises WrongColumns, naming
+    every fault of the header (line 1).
     """
     faults = _shape_faults(header)
     wishes, wish_faults = _wishes(header, fields, wished or {})
@@ -85,17 +93,23 @@ def map_columns(
             )
         else:
             targets[name] = Target(index, fields[name])
-    if key not in targets and not faults:
-        faults.append(
-            HeaderFault(
-                "/file",
-                "columns.no_key",
-                f"line 1: no column fills the list's key field {key!r}; the header has: {_shown(header)}",
-            )
+    if not faults and (key not in targets if key is not None else not targets):
+        wanted = (
+            f"names people ({', '.join(fields)})" if key is None else f"fills the list's key field {key!r}"
         )
+        detail = f"line 1: no column {wanted}; the header has: {_shown(header)}"
+        faults.append(HeaderFault("/file", "columns.no_key", detail))
     if faults:
         raise WrongColumns(faults)
     return ColumnMap(tuple(header), tuple(targets.values()), tuple(ignored))
+
+
+def map_naming(header: Sequence[str], names: Sequence[str], wished: Mapping[str, str | None]) -> ColumnMap:
+    """The columns of an opt-out file that fill one of `names`, which say whom it is about. All others are passed over,
+    whatever they hold. Raises WrongColumns where there is none."""
+    known = list_fields(())
+    wishes = {column: name if name in names else None for column, name in wished.items()}
+    return map_columns(header, {name: known[name] for name in names}, None, wishes)
 
 
 def with_split_name(mapped: ColumnMap, column: str, fields: Mapping[str, Field]) -> ColumnMap:
@@ -135,7 +149,8 @@ def with_defaults(mapped: ColumnMap, names: Iterable[str], fields: Mapping[str, 
 
 def _named(cell: str, fields: Mapping[str, Field]) -> str | None:
     text = plain(cell)
-    return text if text in fields else KNOWN_HEADERS.get(text)
+    name = text if text in fields else KNOWN_HEADERS.get(text)
+    return name if name in fields else None
 
 
 def _shape_faults(header: Sequence[str]) -> list[HeaderFault]:

@@ -7,8 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
+from mailmaker.ingest.domain.fields import naming
+
 Word = Literal["keep", "erase"]
 Mode = Literal["incremental", "add", "update", "full", "opt_out"]
+Scope = Literal["list", "account"]
+Channel = Literal["email", "sms"]
 
 
 class Unsaid(ValueError):
@@ -37,6 +41,15 @@ class SplitName:
 
 
 @dataclass(frozen=True, slots=True)
+class LawfulBasis:
+    """Why people who once opted out may be written to again, in the client's own words. `consented_at`: when they
+    consented anew, as RFC 3339 text; no "no" that was said after it is lifted."""
+
+    text: str
+    consented_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What was asked for, complete with defaults."""
 
@@ -58,6 +71,16 @@ class Options:
     split_name: SplitName | None = None
     trailer: str | None = None
     guards: Guards | None = None
+    scope: Scope = "list"
+    """Where the "no"s of an opt-out file stand: in its list, or in every list of the account."""
+    channel: Channel | None = None
+    """The one channel that the "no"s of an opt-out file are about; None: what each row's columns say."""
+    lawful_basis: LawfulBasis | None = None
+
+    @property
+    def naming(self) -> tuple[str, ...]:
+        """The fields by which an opt-out file says whom it is about; none for other files."""
+        return naming(self.channel) if self.mode == "opt_out" else ()
 
     @property
     def empty_word(self) -> Word:
@@ -85,6 +108,7 @@ class Options:
         made["date_formats"] = list(self.date_formats)
         made["split_name"] = None if self.split_name is None else asdict(self.split_name)
         made["guards"] = None if self.guards is None else asdict(self.guards)
+        made["lawful_basis"] = None if self.lawful_basis is None else asdict(self.lawful_basis)
         return made
 
     @classmethod
@@ -95,6 +119,8 @@ class Options:
             rest["split_name"] = SplitName(**rest["split_name"])
         if rest.get("guards") is not None:
             rest["guards"] = Guards(**rest["guards"])
+        if rest.get("lawful_basis") is not None:
+            rest["lawful_basis"] = LawfulBasis(**rest["lawful_basis"])
         rest["date_formats"] = tuple(rest.get("date_formats") or ())
         profile = found.get("profile")
         return cls(
@@ -111,3 +137,29 @@ def completed(asked: Mapping[str, Any], profile: Mapping[str, Any] | None = None
         if said.get(name) is None:
             raise Unsaid(name)
     return Options.from_json(said)
+
+
+def contradictions(of: Options) -> list[tuple[str, str, str]]:
+    """Options that do not go together, or need another one: each as (name, code, what to do)."""
+    opts_out = of.mode == "opt_out"
+    found = []
+    if not opts_out:
+        for name, said in (("scope", of.scope != "list"), ("channel", of.channel is not None)):
+            if said:
+                found.append((name, "option.of_opt_out", f"`{name}` is an option of the mode opt_out"))
+    else:
+        for name, said in (
+            ("defaults", bool(of.defaults)),
+            ("split_name", of.split_name is not None),
+            ("protect_cancellations", not of.protect_cancellations),
+        ):
+            if said:
+                detail = "an opt-out file writes no field of a contact and takes no cancellation back"
+                found.append((name, "option.not_of_opt_out", detail))
+    if not of.protect_cancellations and of.lawful_basis is None and not opts_out:
+        detail = "say in `text` why people who opted out may be written to again"
+        found.append(("lawful_basis", "missing", detail))
+    if of.protect_cancellations and of.lawful_basis is not None:
+        detail = "a lawful basis is stated with `protect_cancellations: false`"
+        found.append(("lawful_basis", "option.unused", detail))
+    return found

@@ -44,6 +44,7 @@ class Job:
     expected_rows: int | None = None
     empty_cells: str = "keep"
     names_rejected: bool = False
+    naming: tuple[str, ...] = ()
     json_lines: bool = False
     sample: int = 0
     most: int = 2 << 30
@@ -60,6 +61,7 @@ class Job:
             self.first_line,
             None if split is None else split.column.strip(),
             self.defaults,
+            self.naming,
         )
 
     def encode(self) -> bytes:
@@ -70,6 +72,7 @@ class Job:
         found = json.loads(line)
         found["custom"] = tuple(Field(**{**one, "values": tuple(one["values"])}) for one in found["custom"])
         found["date_formats"] = tuple(found["date_formats"])
+        found["naming"] = tuple(found["naming"])
         found["split_name"] = None if found["split_name"] is None else SplitName(**found["split_name"])
         return cls(**found)
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from mailmaker.ingest.domain.fields import Field, list_fields
-from mailmaker.ingest.domain.mapping import ColumnMap, map_columns, with_defaults, with_split_name
+from mailmaker.ingest.domain.mapping import (
+    ColumnMap,
+    map_columns,
+    map_naming,
+    with_defaults,
+    with_split_name,
+)
 from mailmaker.ingest.readers import charset as charsets
 from mailmaker.ingest.readers import dialect as dialects
 from mailmaker.ingest.readers.charset import HEAD, Charset
@@ -29,6 +35,8 @@ class Wishes:
     first_line: int = 1
     split_column: str | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
+    naming: tuple[str, ...] = ()
+    """An opt-out file: the fields that say whom it is about; no other is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,8 @@ def look(file: BinaryIO, wishes: Wishes, not_utf8_at: int | None) -> Opening:
 
 def columns_of(header: Sequence[str], wishes: Wishes) -> ColumnMap:
     """Which column fills which field. Raises WrongColumns."""
+    if wishes.naming:
+        return map_naming(header, wishes.naming, wishes.mapping)
     fields = list_fields(wishes.custom)
     column = wishes.split_column
     named = (

@@ -17,6 +17,7 @@ from mailmaker.ingest.readers.filled import Filling, filled
 from mailmaker.ingest.readers.job import Answer, Job
 from mailmaker.ingest.readers.limits import peak
 from mailmaker.ingest.readers.opening import Opening, look
+from mailmaker.ingest.readers.opt_outs import OptOuts
 from mailmaker.ingest.readers.records import Records
 from mailmaker.ingest.readers.staging import Staging, without_repeats
 from mailmaker.ingest.readers.trailer import Trailer, find
@@ -57,10 +58,10 @@ def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable
     ):
         opening = look(upload, job.wishes(), job.not_utf8_at)
         trailer = trailer_of(job, upload, opening)
-        staging = Staging(
+        staging = (OptOuts if job.naming else Staging)(
             filled(opening.mapped, filling_of(job)),
             opening.mapped,
-            job.key,
+            opening.mapped.fields[0] if job.naming else job.key,
             good,
             entries,
             bad,

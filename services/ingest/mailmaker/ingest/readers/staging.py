@@ -98,7 +98,8 @@ class Staging:
             lines = list(compress(lines, keep))
             made = [list(compress(cells, keep)) for cells in made]
         if lines:
-            self._write(lines, made, made[self._key_at])
+            keys = made[self._key_at]
+            self._write(lines, made, list(map(str.casefold, keys)) if self._key == "email" else keys)
 
     def _squared(self, lines: Sequence[int], rows: list[list[str]]) -> tuple[Sequence[int], list[list[str]]]:
         """Rows of the header's width. Empty cells past it are a trailing delimiter; any other difference is an error."""
@@ -155,8 +156,6 @@ class Staging:
 
     def _write(self, lines: Sequence[int], made: list[list[str]], keys: list[str]) -> None:
         """Joins columns to lines; columns that the file does not have are one constant between its neighbours."""
-        if self._key == "email":
-            keys = list(map(str.casefold, keys))
         self._keys.add(keys)
         ready: dict[str, Iterable[str]] = {"key_text": keys}
         members = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from asyncpg import Record
@@ -42,6 +43,21 @@ _PRUNE = """
 DELETE FROM drop_files WHERE account_id = $1 AND drop_id = $2 AND archived AND told = 'ended'
    AND taken_at < clock_timestamp() - make_interval(secs => $3)
 """
+
+
+# Ended files that came before somebody was erased from the list that they, or where no import was made their drop's
+# rules, are about.
+_ERASED = f"""
+SELECT {", ".join("f." + name.strip() for name in _COLUMNS.split(","))}
+  FROM drop_files f JOIN drops d ON d.account_id = f.account_id AND d.id = f.drop_id
+       LEFT JOIN imports i ON i.account_id = f.account_id AND i.id = f.import_id
+ WHERE f.account_id = $1 AND f.drop_id = $2 AND f.archived AND f.told = 'ended' AND NOT f.forgotten AND EXISTS (
+       SELECT FROM erasures e WHERE e.account_id = f.account_id AND f.taken_at <= e.at
+          AND CASE WHEN i.id IS NULL THEN strpos(d.rules::text, e.list_id::text) > 0 ELSE i.list_id = e.list_id END)
+"""
+_FORGOTTEN = (
+    "UPDATE drop_files SET forgotten = true WHERE account_id = $1 AND drop_id = $2 AND id = ANY($3::uuid[])"
+)
 
 
 async def take(tx: Transaction, drop: Drop, one: Lying) -> Taken:
@@ -88,6 +104,16 @@ async def page(
 ) -> list[Taken]:
     """A drop's files, newest first."""
     return [_taken(row) for row in await tx.driver.fetch(_PAGE, account_id, drop_id, before, limit)]
+
+
+async def erased(tx: Transaction, drop: Drop) -> list[Taken]:
+    """Files of which nothing may be kept any more: somebody they may name was erased."""
+    return [_taken(row) for row in await tx.driver.fetch(_ERASED, drop.account_id, drop.id)]
+
+
+async def forgotten(tx: Transaction, drop: Drop, files: Sequence[Taken]) -> None:
+    """Nothing of these is kept."""
+    await tx.driver.execute(_FORGOTTEN, drop.account_id, drop.id, [taken.id for taken in files])
 
 
 async def prune(tx: Transaction, drop: Drop, seconds: float) -> None:

@@ -17,11 +17,12 @@ from mailmaker.ingest.domain.imports import Import, ListFacts, Reading, Source, 
 from mailmaker.ingest.domain.options import Options
 
 _COLUMNS = """account_id, id, options, about_list, file_name, size, sha256, line_ends, not_utf8_at, state, error_code,
-    error_detail, counts, done, total, reading, attempts, crashes, created_at, updated_at, version, source"""
+    error_detail, counts, done, total, reading, attempts, crashes, created_at, updated_at, version, source, sent_by"""
 _ADD = f"""
 INSERT INTO imports (account_id, id, list_id, options, about_list, file_name, size, sha256, line_ends, not_utf8_at,
-       state, total, created_at, updated_at, source)
-VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6, $7, $8, $9, $10, 'received', $11, $12, $12, $13::jsonb) RETURNING {_COLUMNS}
+       state, total, created_at, updated_at, source, sent_by)
+VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6, $7, $8, $9, $10, 'received', $11, $12, $12, $13::jsonb, $14)
+RETURNING {_COLUMNS}
 """
 _ONE = f"SELECT {_COLUMNS} FROM imports WHERE account_id = $1 AND id = $2"
 _LOCKED = f"{_ONE} FOR UPDATE"
@@ -47,12 +48,12 @@ _OF_ANY = f"SELECT {_COLUMNS} FROM imports WHERE id = $1"
 
 
 async def add(tx: Transaction, account_id: UUID, import_id: UUID, options: Options, about: ListFacts, upload: Upload,
-              at: datetime) -> Import:  # fmt: skip
+              at: datetime, sent_by: UUID | None) -> Import:  # fmt: skip
     """Writes an import that waits to be read. Its total is an estimate until then: the line ends, less the header."""
     row = await tx.driver.fetchrow(
         _ADD, account_id, import_id, options.list_id, json.dumps(options.as_json()), json.dumps(asdict(about)),
         upload.name, upload.size, upload.sha256, upload.line_ends, upload.not_utf8_at, max(upload.line_ends - 1, 0), at,
-        json.dumps(asdict(upload.source)),
+        json.dumps(asdict(upload.source)), sent_by,
     )  # fmt: skip
     return _import(row)
 
@@ -141,6 +142,7 @@ def _import(row: Record) -> Import:
         attempts=row["attempts"],
         crashes=row["crashes"],
         version=row["version"],
+        sent_by=row["sent_by"],
     )
 
 

@@ -16,6 +16,8 @@ from mailmaker.ingest.storage.inbox_writing import mark_of, own
 from mailmaker.ingest.storage.inboxes import Inbox
 
 KEPT = (Folder.DONE, Folder.REJECTED, Folder.REPORTS)
+REPORTS = (".json", ".quarantined.json", ".rejects.csv")
+"""How the names of an archived file's reports end."""
 
 
 def lying(inbox: Inbox) -> list[Lying]:
@@ -106,6 +108,15 @@ def put_report(inbox: Inbox, taken: Taken, ending: str, content: bytes | Path) -
     folder = inbox.path / "home" / Folder.REPORTS
     os.replace(part, folder / f"{archived_name(taken)}{ending}")
     _sync(folder)
+
+
+def forget(inbox: Inbox, files: Sequence[Taken]) -> None:
+    """Removes what is kept of taken files: archives, reports, rejects."""
+    for folder, endings in ((Folder.DONE, ("",)), (Folder.REJECTED, ("",)), (Folder.REPORTS, REPORTS)):
+        with inbox.folder(folder) as fd:
+            for name in (f"{archived_name(taken)}{ending}" for taken in files for ending in endings):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=fd)
 
 
 def remove(inbox: Inbox, names: Sequence[str]) -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from mailmaker.common.contracts.internal import EnforcedBatch, FeedPage, NosAnswer, NosBatch
+from mailmaker.common.contracts.internal import (
+    EnforcedBatch,
+    FeedPage,
+    NosAnswer,
+    NosBatch,
+    ReleasesAnswer,
+    ReleasesBatch,
+)
 from mailmaker.common.web.auth import internal_only
 from mailmaker.suppression.actions.hear_enforced import hear_enforced
 from mailmaker.suppression.actions.read_feed import read_feed
+from mailmaker.suppression.actions.release_by_file import release_by_file
 from mailmaker.suppression.api.house import House
 
 MOST = 1000
@@ -32,6 +40,12 @@ async def feed(
 async def nos(batch: NosBatch, house: House) -> NosAnswer:
     """ "No"s another house committed. Idempotent by id; answered after they are in the ledger."""
     return NosAnswer(accepted=await house.nos.hear(batch.items))
+
+
+@router.post("/releases")
+async def releases(batch: ReleasesBatch, house: House) -> ReleasesAnswer:
+    """Opt-outs that an import with a stated lawful basis lifts: those of its list, not said since. Idempotent."""
+    return ReleasesAnswer(released=await release_by_file(house.db, house.bell, batch.items))
 
 
 @router.post("/enforced", status_code=204)

@@ -78,6 +78,9 @@ class SuppressionView(BaseModel):
     in_flight: tuple[InFlight, ...]
     released_at: datetime | None
     release_reason: str | None
+    release_evidence: dict[str, str] | None = Field(
+        None, description="Of a release by an import: its id, who sent it, how many people it named."
+    )
 
 
 class RepetitionView(BaseModel):

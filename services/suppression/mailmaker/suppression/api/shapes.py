@@ -82,4 +82,5 @@ def _shape(entry: Entry) -> dict[str, Any]:
         "in_flight": entry.in_flight,
         "released_at": entry.released_at,
         "release_reason": entry.release_reason,
+        "release_evidence": entry.release_evidence,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -29,6 +30,8 @@ class Entry:
     in_flight: tuple[InFlight, ...] = ()
     released_at: datetime | None = None
     release_reason: str | None = None
+    release_evidence: Mapping[str, str] | None = None
+    """An import that lifted it: its id, who sent it, how many people it named."""
     positions: tuple[int, ...] = ()
 
 

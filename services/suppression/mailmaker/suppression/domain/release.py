@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from mailmaker.common.contracts.suppressions import Reason
+from mailmaker.common.contracts.suppressions import Reason, Scope
 from mailmaker.suppression.domain.no import Place
-from mailmaker.suppression.domain.reasons import RULES
+from mailmaker.suppression.domain.reasons import RULES, Kind
 
 
 def only_by_person(reason: Reason) -> bool:
     """Whether this "no" was the person's own word, which no client and no operator takes back."""
     return RULES[reason].personal
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An entry that is in force, as far as an import may lift it. `list_ids`: the lists where it stands;
+    None for a contact's own key that was recorded before its list was known. `last_said`:
+    when it was recorded, or said again."""
+
+    kind: Kind
+    scope: Scope
+    list_ids: frozenset[UUID | None]
+    last_said: datetime
+
+
+def liftable(entry: Standing, list_id: UUID, not_after: datetime) -> bool:
+    """Whether an import with a stated lawful basis lifts it: the person's own opt-out from this very list, and not said
+    since. Never a complaint, a bounce, an erasure, an operator's word, or an opt-out from the whole account."""
+    return (
+        entry.kind == "will"
+        and entry.scope == "list"
+        and list_id in entry.list_ids <= {list_id, None}
+        and entry.last_said <= not_after
+    )
 
 
 def lifted(held: Iterable[Place], still: Iterable[Place]) -> dict[UUID | None, tuple[bytes, ...]]:

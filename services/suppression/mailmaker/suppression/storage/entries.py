@@ -15,7 +15,8 @@ from mailmaker.suppression.domain.entry import Entry, Said
 # that contacts has yet to complete is not, however early its first line was applied.
 _ENTRY = """
 SELECT l.id, l.channel, l.scope, coalesce(l.list_id, f.list_id) AS list_id, l.door, l.reason, l.contact_id,
-       l.received_at, l.recorded_at, f.positions, r.released_at, r.reason AS release_reason, e.stopped, e.in_flight,
+       l.received_at, l.recorded_at, f.positions, r.released_at, r.reason AS release_reason, r.evidence AS release_evidence,
+       e.stopped, e.in_flight,
        CASE WHEN f.open OR i.suppression_id IS NOT NULL THEN NULL ELSE e.enforced_at END AS enforced_at
   FROM ledger l
   LEFT JOIN releases r ON r.account_id = l.account_id AND r.suppression_id = l.id
@@ -107,6 +108,7 @@ def _entry(row: Any) -> Entry:
         in_flight=_messages(row["in_flight"]),
         released_at=row["released_at"],
         release_reason=row["release_reason"],
+        release_evidence=row["release_evidence"],
         positions=tuple(row["positions"] or ()),
     )
 
