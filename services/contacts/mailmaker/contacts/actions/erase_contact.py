@@ -6,12 +6,13 @@ from uuid import UUID
 
 from mailmaker.common.web.call import Call
 from mailmaker.contacts.actions.contacts import held
+from mailmaker.contacts.actions.exports import ERASED
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell import tell_erased
 from mailmaker.contacts.domain.contact import Contact
 from mailmaker.contacts.domain.protection import subjects
 from mailmaker.contacts.errors import NoSuchThing
-from mailmaker.contacts.storage import contacts, engagement, history, nos
+from mailmaker.contacts.storage import contacts, engagement, exports, history, nos
 from pydantic import BaseModel
 
 
@@ -25,6 +26,7 @@ async def erase(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) ->
     """Forgets a person: what stays is a keyed hash that keeps whoever brings the address back from being subscribed.
 
     What the list's past says of it goes too, also under an earlier record of the person, and in plans not yet applied.
+    Files of the list that were exported may name the person, and go; one under way is begun again.
     The other houses hear of it by the contact's id.
     """
     now = house.clock.now()
@@ -43,6 +45,7 @@ async def erase(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) ->
         await contacts.delete(tx, call.account_id, [contact_id])
         await history.forget(tx, call.account_id, [contact_id, *past])
         await engagement.forget(tx, call.account_id, [contact_id, *past])
+        await exports.take_back(tx, call.account_id, list_id, ERASED)
         tell_erased(tx, of, before, past, now)
         tx.subject(contact_id)
         await tx.keep(Erased(contact=contact_id))
