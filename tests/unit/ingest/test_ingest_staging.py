@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from ingest_reading import Staged
 from mailmaker.ingest.domain.fields import STAGED_COLUMNS, Field
 from mailmaker.ingest.readers.digest import HEX
-from mailmaker.ingest.readers import laying
 from mailmaker.ingest.readers.laying import without_repeats
 
 CUSTOM = STAGED_COLUMNS.index("custom")

@@ -96,6 +96,11 @@ class Beside:
     def name(self, entry: bytes) -> None:
         self._tell(_NAME, entry, b"", b"")
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process has gone."""
+        return self._process.poll() is not None
+
     def end(self) -> tuple[int, int]:
         self._tell(_END, b"", b"", b"")
         assert self._process.stdin is not None
