@@ -8,7 +8,7 @@ import io
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailmaker.common.mail.address import address_key, address_keyer, folded
 from mailmaker.common.storage.ids import new_id
@@ -32,6 +32,7 @@ def test_a_keyer_makes_the_key_of_each_address(pepper: bytes, account: UUID, cha
     assert keyer(folded(text).encode()) == one
 
 
+@settings(deadline=None)  # An event loop is made for each.
 @given(st.lists(_ROW, max_size=12), st.binary(min_size=32, max_size=70), st.integers(1, 60))
 def test_made_rows_are_staged_rows_with_their_keys(
     rows: list[tuple[str, str, str, str]], pepper: bytes, cut: int
