@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-from contacts_house import Client, Rig
+from contacts_house import PEPPER, Client, Rig
 from mailmaker.common.contracts.contacts import ContactsChanged, ContactsErased
+from mailmaker.common.mail.address import address_key
+from mailmaker.common.mail.subjects import address_subject, fkey_subject
 from mailmaker.contacts.actions.hear_imports import approve
 
 _WRITTEN = """
@@ -95,6 +97,41 @@ async def test_opt_out_survives_import_deletion_and_erasure(rig: Rig) -> None:
     assert {no["channel"] for no in told} == {"email", "sms"}
     history = await client.ask("GET", f"{path}/{held['p4@example.com']['id']}/history")
     assert all(h["before"] == {} and h["after"] == {} for h in history.json()["items"])
+
+
+async def test_a_first_load_meets_every_no_that_was_said_before(rig: Rig) -> None:
+    client = await rig.client()
+    list_id, other = await client.open_list("fkey"), await client.open_list("email")
+    rows = [
+        {"fkey": f'k,"{i}"', "email": f"P{i}@example.com", "mobile": f"+39333000000{i}"} for i in range(7)
+    ]
+    erased = await client.put(other, email="p4@example.com")
+    path = f"/v1/lists/{other}/contacts/{erased['id']}:erase"
+    assert (await client.ask("POST", path)).status_code == 204
+    rig.suppression.say(client.account, [rig.email_subject(client, "p0@example.com")], reason="complaint")
+    rig.suppression.say(client.account, [fkey_subject(list_id, rows[1]["fkey"])], list_id=list_id)
+    rig.suppression.say(
+        client.account,
+        [address_subject(address_key(PEPPER, client.account, "sms", rows[2]["mobile"]))],
+        channel="sms",
+    )
+    rig.suppression.say(client.account, [rig.email_subject(client, "p3@example.com")], list_id=other)
+    rig.suppression.say(client.account, [rig.email_subject(client, "p5@example.com")], reason="hard_bounce")
+    plan = await rig.import_rows(client, list_id, rows, key="fkey", consent="pending")
+    assert {k: v for k, v in plan["counts"].items() if v} == {"rows": 7, "created": 3, "protected": 4}
+    consents = {
+        c["email"][1]: (c["email_consent"], c["sms_consent"])
+        for c in (await client.contacts(list_id)).values()
+    }
+    assert [consents[n] for n in "0123456"] == [
+        ("unsubscribed", "pending"), ("unsubscribed", "pending"), ("pending", "unsubscribed"), ("pending", "pending"),
+        ("unsubscribed", "pending"), ("pending", "pending"), ("pending", "pending"),
+    ]  # fmt: skip
+    told = [
+        c for event in await rig.events(ContactsChanged) if event.list_id == list_id for c in event.contacts
+    ]
+    key = address_key(PEPPER, client.account, "email", "p6@example.com").hex()
+    assert [(c.email_consent, c.version) for c in told if c.email_key == key] == [("pending", 1)]
 
 
 async def test_an_api_write_raises_no_consent_either(rig: Rig) -> None:

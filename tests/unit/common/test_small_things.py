@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from mailmaker.common.mail.address import canonical_address
 from mailmaker.common.mail.reply import parse_reply
 from mailmaker.common.mail.tokens import Purpose
 from mailmaker.common.mail.verp import bounce_address, parse_local_part, unsubscribe_address
-from mailmaker.common.storage.ids import new_id
+from mailmaker.common.storage.ids import new_id, new_ids
 from mailmaker.common.storage.keyset import decode_cursor, encode_cursor
 from mailmaker.common.web.problem import Invalid
 
@@ -23,6 +24,14 @@ def test_ids_ascend_and_say_their_version() -> None:
     assert ids == sorted(ids)
     assert len(set(ids)) == len(ids)
     assert {(i.version, i.variant) for i in ids} == {(7, "specified in RFC 4122")}
+
+
+def test_ids_made_at_once_are_like_those_made_one_by_one() -> None:
+    ids = [new_id(), *map(UUID, new_ids(10_000)), new_id(), *map(UUID, new_ids(1)), new_id()]
+    assert ids == sorted(set(ids))
+    assert {(i.version, i.variant) for i in ids} == {(7, "specified in RFC 4122")}
+    assert len({i.int & ((1 << 62) - 1) for i in ids}) == len(ids)
+    assert new_ids(0) == []
 
 
 @given(st.lists(st.one_of(st.text(max_size=20), st.integers()), min_size=1, max_size=4))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ingest_reading import Staged
 from mailmaker.ingest.domain.fields import STAGED_COLUMNS, Field
 from mailmaker.ingest.readers.digest import HEX
-from mailmaker.ingest.readers.staging import without_repeats
+from mailmaker.ingest.readers.laying import without_repeats
 
 CUSTOM = STAGED_COLUMNS.index("custom")
 
@@ -152,12 +152,12 @@ def test_a_full_file_names_the_contacts_of_its_bad_rows(tmp_path: Path) -> None:
 
 
 def test_equal_hashes_of_different_keys_are_no_repeats() -> None:
-    rows = ['2,"a,b",x\n', "3,c,è\n", '4,"a,b",z\n', "5,d,x\n"]
-    outline = ['2,"a,b",f0,0\n', "3,c,f1,10\n", "-9,c,,\n", '4,"a,b",f2,17\n', "5,d,f3,27\n"]
-    kept, entries = io.StringIO(), io.StringIO()
-    assert without_repeats(rows, outline, kept, entries, {hash('"a,b"'), hash("c")}) == 1
-    assert kept.getvalue() == '2,"a,b",x\n3,c,è\n5,d,x\n'
-    assert entries.getvalue() == '2,"a,b",f0,0\n3,c,f1,10\n-9,c,,\n5,d,f3,17\n'
+    rows = [row.encode() for row in ('2,"a,b",x\n', "3,c,è\n", '4,"a,b",z\n', "5,d,x\n")]
+    outline = [b'2,"a,b",f0,0\n', b"3,c,f1,10\n", b"-9,c,,\n", b'4,"a,b",f2,17\n', b"5,d,f3,27\n"]
+    kept, entries = io.BytesIO(), io.BytesIO()
+    assert without_repeats(rows, outline, kept, entries, {hash(b'"a,b"'), hash(b"c")}) == 1
+    assert kept.getvalue().decode() == '2,"a,b",x\n3,c,è\n5,d,x\n'
+    assert entries.getvalue() == b'2,"a,b",f0,0\n3,c,f1,10\n-9,c,,\n5,d,f3,17\n'
 
 
 def test_a_digest_tells_rows_of_other_content_or_other_meaning_apart(tmp_path: Path) -> None:

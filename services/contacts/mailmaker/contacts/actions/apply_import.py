@@ -13,7 +13,7 @@ from mailmaker.contacts.actions import lift_opt_outs
 from mailmaker.contacts.actions.apply_opt_outs import apply_opt_outs
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
-from mailmaker.contacts.actions.key_rows import key_rows
+from mailmaker.contacts.actions.key_rows import Keyer, key_rows
 from mailmaker.contacts.actions.tell_imports import held_back, report, tell
 from mailmaker.contacts.domain.guards import guard, still_guarded
 from mailmaker.contacts.domain.plans import Counts, Plan, counted
@@ -38,6 +38,7 @@ async def apply_import(
         if plan.options.mode == "opt_out":
             await apply_opt_outs(house, tx, plan)
             return True
+        await planning.prepare(tx, plan)
         async with _ingest(house, plan, "outline") as source:
             received = await planning.receive_outline(tx, source)
         await nos.share(tx, account_id)
@@ -70,7 +71,12 @@ async def _compare(house: Contacts, tx: Transaction, plan: Plan) -> int:
             found = await planning.places(tx)
             places, asked = struct.pack(f"<{len(found)}q", *found), len(found)
         async with _ingest(house, plan, "staged", places) as source:
-            missing = max(0, asked - await planning.receive_rows(tx, source))
+            if unmatched.makes_all(plan.options):
+                keyer = Keyer(house.pepper, plan.account_id)
+                found_rows = await planning.receive_made(tx, keyer.made(source))
+            else:
+                found_rows = await planning.receive_rows(tx, source)
+            missing = max(0, asked - found_rows)
     await planning.compare(tx, plan, unmatched)
     return missing
 

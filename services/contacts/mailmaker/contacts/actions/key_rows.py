@@ -1,90 +1,79 @@
-"""contacts.actions.key_rows: hashes and consents for rows with a new address or key, ids for new contacts."""
+"""contacts.actions.key_rows: ids of new contacts, keyed hashes of new addresses and keys, "no"s that they meet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import csv
+import hashlib
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
-from mailmaker.common.mail.subjects import address_subject, contact_subject
+from mailmaker.common.mail.address import address_keyer, folded
 from mailmaker.common.storage.engine import Transaction
-from mailmaker.common.storage.ids import new_id
+from mailmaker.common.storage.ids import new_ids
 from mailmaker.contacts.actions.house import Contacts
-from mailmaker.contacts.domain.consent import Consent
-from mailmaker.contacts.domain.contact import AddressKeys
-from mailmaker.contacts.domain.plans import Plan, consent_after
-from mailmaker.contacts.domain.protection import keys_for
-from mailmaker.contacts.storage import nos, planning, undos
+from mailmaker.contacts.domain.consent import WITHDRAWING
+from mailmaker.contacts.domain.plans import Plan
+from mailmaker.contacts.storage import keying
 
 AT_ONCE = 1_000
 """Few enough that the doors of this process are not kept waiting while keys are computed."""
-
-Row = dict[str, Any]
-Said = frozenset[tuple[str, bytes]]
+_HEAD = 5
+"""A staged row begins with its line, its key, email, mobile and fkey (plan_sql.STAGED_COLUMNS)."""
 
 
 async def key_rows(house: Contacts, tx: Transaction, plan: Plan) -> None:
     """For every row of `changes` that asks for it. A former contact whose address or key has a tombstone stays away."""
-    async for chunk in planning.to_key(tx, AT_ONCE):
-        keys = [
-            keys_for(house.pepper, plan.account_id, plan.list_id, r["email"], r["mobile"], r["fkey"])
-            for r in chunk
-        ]
-        asked = [s for row, k in zip(chunk, keys, strict=True) for s in _subjects(plan.list_id, row, k)]
-        said = frozenset(await nos.standing(tx, plan.account_id, plan.list_id, asked))
-        gone = await _buried(tx, plan, chunk, keys)
+    keyer = Keyer(house.pepper, plan.account_id)
+    async for rows in keying.to_key(tx, AT_ONCE):
         records = [
-            _record(plan, row, k, said) for row, k in zip(chunk, keys, strict=True) if row["line"] not in gone
+            (line, known or former or made, *keyer.keys(email or "", mobile or "", fkey or ""))
+            for (line, known, former, email, mobile, fkey), made in zip(rows, new_ids(len(rows)), strict=True)
         ]
-        await planning.keyed(tx, records)
+        await keying.keyed(tx, records)
+    await keying.take_keys(tx)
+    await keying.leave_buried(tx, plan)
+    await keying.meet(tx, plan, sorted(WITHDRAWING))
 
 
-async def _buried(tx: Transaction, plan: Plan, chunk: Sequence[Row], keys: Sequence[AddressKeys]) -> set[int]:
-    """Lines of former contacts who were erased since."""
-    former = {
-        row["line"]: frozenset(_subjects(plan.list_id, row, k))
-        for row, k in zip(chunk, keys, strict=True)
-        if row["former"]
-    }
-    if not former:
-        return set()
-    stones = await nos.buried(tx, plan.account_id, [s for subjects in former.values() for s in subjects])
-    lines = {line for line, subjects in former.items() if subjects & {subject for _, subject in stones}}
-    await undos.leave_buried(tx, sorted(lines))
-    return lines
+class Keyer:
+    """protection.keys_for() for the rows of one account, many a second."""
+
+    def __init__(self, pepper: bytes, account_id: UUID) -> None:
+        self._email = address_keyer(pepper, account_id, "email")
+        self._mobile = address_keyer(pepper, account_id, "sms")
+
+    def keys(self, email: str, mobile: str, fkey: str) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """The keyed hashes of canonical addresses and of the client's own key; an empty text has none."""
+        return (
+            self._email(folded(email).encode()) if email else None,
+            self._mobile(folded(mobile).encode()) if mobile else None,
+            hashlib.sha256(fkey.encode()).digest()[:16] if fkey else None,
+        )
+
+    async def made(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Staged rows, each with the id and the keys of the contact that it makes, as COPY takes them."""
+        open_line = b""
+        async for chunk in source:
+            whole, end, rest = chunk.rpartition(b"\n")
+            if end:
+                yield self._rows((open_line + whole).decode().split("\n"))
+                open_line = rest
+            else:
+                open_line += rest
+        if open_line:
+            yield self._rows([open_line.decode()])
+
+    def _rows(self, lines: Sequence[str]) -> bytes:
+        # A staged row is one line, whatever its cells hold.
+        rows = []
+        for line, made in zip(lines, new_ids(len(lines)), strict=True):
+            _, key, email, mobile, fkey, _ = line.split(",", _HEAD)
+            if '"' in key or '"' in fkey:
+                _, _, email, mobile, fkey = next(csv.reader([line]))[:_HEAD]
+            keys = self.keys(email, mobile, fkey)
+            rows.append(f"{line},{made},{_cell(keys[0])},{_cell(keys[1])},{_cell(keys[2])}\n")
+        return "".join(rows).encode()
 
 
-def _subjects(list_id: UUID, row: Row, k: AddressKeys) -> list[bytes]:
-    """Every suppression key under which somebody may have said "no" for the row."""
-    found = [address_subject(key) for key in (k.email, k.mobile) if key]
-    if k.fkey:
-        found.append(b"f" + list_id.bytes + k.fkey)
-    if row["former"]:
-        found.append(contact_subject(row["former"]))
-    return found
-
-
-def _record(plan: Plan, row: Row, k: AddressKeys, said: Said) -> tuple[object, ...]:
-    email = _met(plan.list_id, row, k, "email", k.email, said)
-    sms = _met(plan.list_id, row, k, "sms", k.mobile, said)
-    return (
-        row["line"],
-        row["contact_id"] or row["former"] or new_id(),
-        k.email,
-        k.mobile,
-        k.fkey,
-        str(_consent(plan, row["email_before"], email)),
-        str(_consent(plan, row["sms_before"], sms)),
-        email or sms,
-    )
-
-
-def _met(list_id: UUID, row: Row, k: AddressKeys, channel: str, key: bytes | None, said: Said) -> bool:
-    if not said:
-        return False
-    own = AddressKeys(email=key, fkey=k.fkey)
-    return any((channel, subject) in said for subject in _subjects(list_id, row, own))
-
-
-def _consent(plan: Plan, before: str | None, met: bool) -> Consent:
-    return consent_after(Consent(before) if before else None, plan.options, meets_a_no=met)
+def _cell(key: bytes | None) -> str:
+    return "" if key is None else f"\\x{key.hex()}"

@@ -77,7 +77,7 @@ async def tell(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> N
     """Stages contacts.changed and contacts.removed. Chunks are written out one by one: a file may have a million rows."""
     about = {"account_id": plan.account_id, "occurred_at": at, "list_id": plan.list_id}
     async for rows in planning.written(tx, plan, at, CHUNK):
-        tx.stage(ContactsChanged.model_validate({**about, "contacts": changes_of(rows)}))
+        tx.stage(ContactsChanged.model_validate({**about, "contacts": [dict(row) for row in rows]}))
         await tx.write_staged()
     if removes:
         async for ids in planning.removed(tx, CHUNK):

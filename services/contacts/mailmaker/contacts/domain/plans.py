@@ -192,6 +192,11 @@ class Unmatched:
         """Whether they are better fetched one by one than with the whole file."""
         return self.placed and self.rows <= MOST_PLACES and self.rows * 4 <= staged
 
+    def makes_all(self, options: Options) -> bool:
+        """Whether each row that is pulled makes a contact: the list has none of them."""
+        pulled = self.few_of(options.staged) or self.rows == options.staged
+        return self.known == 0 and pulled and options.mode != "update"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

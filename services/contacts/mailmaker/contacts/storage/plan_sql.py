@@ -4,8 +4,9 @@
 they are, and (in a full import) the contacts that the file does not name: a contact whose last write was this very row
 needs no second look, so only unmatched rows are pulled whole, into `staged`. `changes` has what differs: a row with the
 contact it names and the fields as they will be, or a contact to be removed; undo_sql fills it too, with contacts that
-come back under their former ids among them. `keyed` has, for rows with a new address or
-key, what Python decided: id, address keys and consents. Unchanged rows are read once and written nowhere.
+come back under their former ids among them. A row with a new address or key is `rekeyed`; `made` is the id of who is new.
+Where a list has none of a file's contacts, the rows come keyed into `changes` at once; else `keyed` brings them what Python
+computed. Unchanged rows are read once and written nowhere.
 """
 
 from __future__ import annotations
@@ -18,16 +19,7 @@ from mailmaker.contacts.domain.plans import Mode, Options
 
 STAGED_COLUMNS = ("line", "key_text", *STANDARD_FIELDS, "custom", "digest")
 OUTLINE_COLUMNS = ("line", "key_text", "digest", "at")
-KEYED_COLUMNS = (
-    "line",
-    "contact_id",
-    "email_key",
-    "mobile_key",
-    "fkey_hash",
-    "email_consent",
-    "sms_consent",
-    "met",
-)
+MADE_COLUMNS = (*STAGED_COLUMNS, "made", "email_key", "mobile_key", "fkey_hash")
 _ADDRESSES = ("email", "mobile", "fkey")
 _TYPED = ", ".join(f"{name} {'date' if name == 'birth_date' else 'text'}" for name in STANDARD_FIELDS)
 
@@ -42,14 +34,17 @@ PREPARE = (
     "CREATE TEMP TABLE unmatched (line int, at bigint, contact_id uuid) ON COMMIT DROP",
     f"CREATE TEMP TABLE staged (line int, key_text text, {_TYPED}, custom jsonb, digest uuid) ON COMMIT DROP",
     f"""CREATE TEMP TABLE changes (line int, contact_id uuid, key_text text, {_TYPED}, custom jsonb, digest uuid,
-        email_before text, sms_before text, email_key bytea, mobile_key bytea, fkey_hash bytea, rekeyed boolean,
-        former uuid, former_version bigint, created_at timestamptz) ON COMMIT DROP""",
-    """CREATE TEMP TABLE keyed (line int, contact_id uuid, email_key bytea, mobile_key bytea, fkey_hash bytea,
-        email_consent text, sms_consent text, met boolean) ON COMMIT DROP""",
+        email_before text, sms_before text, email_key bytea, mobile_key bytea, fkey_hash bytea,
+        rekeyed boolean DEFAULT true, made uuid, former uuid, former_version bigint, created_at timestamptz,
+        met_email boolean DEFAULT false, met_sms boolean DEFAULT false) ON COMMIT DROP""",
+    """CREATE TEMP TABLE keyed (line int, contact_id uuid, email_key bytea, mobile_key bytea, fkey_hash bytea)
+        ON COMMIT DROP""",
+    "CREATE TEMP TABLE birth (consent text) ON COMMIT DROP",
 )
+BORN = "INSERT INTO birth VALUES ($1)"
+"""The consent of who is new."""
 FEW = ("SET LOCAL enable_nestloop = on", "ANALYZE staged", "ANALYZE unmatched")
 """Said before rows of few known contacts are compared: each is then looked up by its id."""
-ANALYZE = ("ANALYZE changes", "ANALYZE keyed")
 
 _UNMATCHED = """
 INSERT INTO unmatched
@@ -68,23 +63,18 @@ SELECT count(*) FILTER (WHERE line IS NOT NULL) AS rows, count(at) AS placed,
 """
 PLACES = "SELECT at FROM unmatched WHERE line IS NOT NULL ORDER BY at"
 
-TO_KEY = """
-SELECT line, contact_id, former, email, mobile, fkey, email_before, sms_before
-  FROM changes WHERE rekeyed AND line IS NOT NULL ORDER BY line
-"""
-
 FINAL = f"""
-SELECT c.line, coalesce(c.contact_id, k.contact_id) AS contact_id, c.contact_id IS NULL AS new, c.key_text,
-       {", ".join("c." + name for name in STANDARD_FIELDS)}, c.custom, c.digest,
+SELECT c.line, coalesce(c.contact_id, c.made) AS contact_id, c.contact_id IS NULL AS new, c.key_text,
+       {", ".join("c." + name for name in STANDARD_FIELDS)}, coalesce(c.custom, '{{}}') AS custom, c.digest,
        c.created_at, coalesce(c.former_version + 1, 1) AS version,
-       coalesce(k.email_consent, c.email_before) AS email_consent, coalesce(k.sms_consent, c.sms_before) AS sms_consent,
-       CASE WHEN c.rekeyed THEN k.email_key ELSE c.email_key END AS email_key,
-       CASE WHEN c.rekeyed THEN k.mobile_key ELSE c.mobile_key END AS mobile_key,
-       CASE WHEN c.rekeyed THEN k.fkey_hash ELSE c.fkey_hash END AS fkey_hash,
+       CASE WHEN c.met_email THEN 'unsubscribed' ELSE coalesce(c.email_before, (SELECT consent FROM birth)) END
+            AS email_consent,
+       CASE WHEN c.met_sms THEN 'unsubscribed' ELSE coalesce(c.sms_before, (SELECT consent FROM birth)) END AS sms_consent,
+       c.email_key, c.mobile_key, c.fkey_hash,
        CASE WHEN c.line IS NULL THEN 'removed'
-            WHEN k.met OR (c.contact_id IS NOT NULL AND 'unsubscribed' IN (c.email_before, c.sms_before)) THEN 'protected'
-            WHEN c.contact_id IS NULL THEN 'created' ELSE 'updated' END AS action
-  FROM changes c LEFT JOIN keyed k ON k.line = c.line
+            WHEN c.met_email OR c.met_sms OR (c.contact_id IS NOT NULL AND 'unsubscribed' IN (c.email_before, c.sms_before))
+            THEN 'protected' WHEN c.contact_id IS NULL THEN 'created' ELSE 'updated' END AS action
+  FROM changes c
 """
 COUNTS = f"SELECT action, count(*) AS many FROM ({FINAL}) f GROUP BY action"
 
@@ -110,18 +100,17 @@ def plan_rows(options: Options) -> str:
     written = (*options.standard, *_CONSENTS)
     whole = (*STANDARD_FIELDS, *_CONSENTS)
     return f"""
-WITH f AS MATERIALIZED ({FINAL})
 INSERT INTO plan_rows (account_id, import_id, action, contact_id, line, before, after, applied)
 SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, NULL, {_facts(written, "f")}, $3::boolean
-  FROM f WHERE f.new AND f.line IS NOT NULL
+  FROM ({FINAL}) f WHERE f.new AND f.line IS NOT NULL
 UNION ALL
 SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, {_facts(written, "o", "f")}, {_facts(written, "f", "o")},
        $3::boolean
-  FROM f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE NOT f.new AND f.action <> 'removed'
+  FROM ({FINAL}) f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE NOT f.new AND f.action <> 'removed'
 UNION ALL
 SELECT $1::uuid, $2::uuid, f.action, f.contact_id, NULL,
        {_facts(whole, "o")} || jsonb_build_object('created_at', o.created_at, 'version', o.version), NULL, $3::boolean
-  FROM f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE f.action = 'removed'
+  FROM ({FINAL}) f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE f.action = 'removed'
 """
 
 
@@ -131,7 +120,7 @@ INSERT INTO contacts (account_id, list_id, id, key_text, {", ".join(_SET)}, line
                       changed_at, version)
 SELECT $1, $2, f.contact_id, f.key_text, {", ".join("f." + name for name in _SET)}, f.digest, f.version,
        coalesce(f.created_at, $3), $3, f.version
-  FROM ({FINAL}) f WHERE f.new AND f.line IS NOT NULL ORDER BY f.line
+  FROM ({FINAL}) f WHERE f.new AND f.line IS NOT NULL
 """
 UPDATE_CHANGED = f"""
 UPDATE contacts t SET {", ".join(f"{name} = f.{name}" for name in _SET)}, line_digest = f.digest,
@@ -144,9 +133,13 @@ DELETE_REMOVED = """
 DELETE FROM contacts t USING changes c WHERE c.line IS NULL AND t.account_id = $1 AND t.id = c.contact_id
 """
 WRITTEN = f"""
-SELECT t.id, t.email_key, t.mobile_key, t.email_consent, t.sms_consent, t.version
+SELECT f.contact_id, encode(f.email_key, 'hex') AS email_key, encode(f.mobile_key, 'hex') AS mobile_key, f.email_consent,
+       f.sms_consent, f.version
+  FROM ({FINAL}) f WHERE f.new AND f.line IS NOT NULL
+UNION ALL
+SELECT t.id, encode(t.email_key, 'hex'), encode(t.mobile_key, 'hex'), t.email_consent, t.sms_consent, t.version
   FROM ({FINAL}) f JOIN contacts t ON t.account_id = $1 AND t.id = f.contact_id
- WHERE f.action <> 'removed' AND t.changed_at = $2
+ WHERE NOT f.new AND f.action <> 'removed' AND t.changed_at = $2
 """
 REMOVED = "SELECT contact_id AS id FROM changes WHERE line IS NULL"
 
@@ -170,7 +163,8 @@ def difference(options: Options, *, known: bool) -> str:
     written = f"c.id IS NOT NULL AND {written}" if options.mode == "update" else f"c.id IS NULL OR {written}"
     of_account = "account_id = $1" if known else "account_id = $1 AND false"
     return f"""
-INSERT INTO changes
+INSERT INTO changes (line, contact_id, key_text, {", ".join(STANDARD_FIELDS)}, custom, digest, email_before, sms_before,
+                     email_key, mobile_key, fkey_hash, rekeyed)
 SELECT s.line, c.id, s.key_text, {", ".join(after[name] for name in STANDARD_FIELDS)}, {custom}, s.digest,
        c.email_consent, c.sms_consent, c.email_key, c.mobile_key, c.fkey_hash,
        c.id IS NULL OR {" OR ".join(rekeyed) or "false"}

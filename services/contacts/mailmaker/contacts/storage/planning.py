@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,10 +28,15 @@ SELECT (applied ->> 'rows')::bigint FROM plans WHERE account_id = $1 AND list_id
 """
 
 
-async def receive_outline(tx: Transaction, source: AsyncIterator[bytes]) -> int:
-    """Copies a staged file's outline into a temporary table. Returns its entries."""
+async def prepare(tx: Transaction, plan: Plan) -> None:
+    """Makes the temporary tables."""
     for statement in plan_sql.PREPARE:
         await tx.driver.execute(statement)
+    await tx.driver.execute(plan_sql.BORN, str(plan.options.consent))
+
+
+async def receive_outline(tx: Transaction, source: AsyncIterator[bytes]) -> int:
+    """Copies a staged file's outline into a temporary table. Returns its entries."""
     return await copy_in(tx.driver, "outline", plan_sql.OUTLINE_COLUMNS, source)
 
 
@@ -54,9 +59,14 @@ async def receive_rows(tx: Transaction, source: AsyncIterator[bytes]) -> int:
     return await copy_in(tx.driver, "staged", plan_sql.STAGED_COLUMNS, source)
 
 
+async def receive_made(tx: Transaction, source: AsyncIterator[bytes]) -> int:
+    """Copies staged rows of nobody whom the list has, with their ids and keys, to where changes stand. Returns how many."""
+    return await copy_in(tx.driver, "changes", plan_sql.MADE_COLUMNS, source)
+
+
 async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
     """Finds what differs among the unmatched rows, and which contacts a full file does not name."""
-    if unmatched.rows:
+    if unmatched.rows and not unmatched.makes_all(plan.options):
         if await _few(tx, plan, unmatched.known):
             for statement in plan_sql.FEW:
                 await tx.driver.execute(statement)
@@ -75,21 +85,8 @@ async def _few(tx: Transaction, plan: Plan, known: int) -> bool:
     return known * 4 <= int(await tx.driver.fetchval(IN_LIST, plan.account_id, plan.list_id, timeout=SLOW))
 
 
-async def to_key(tx: Transaction, chunk: int) -> AsyncIterator[list[dict[str, Any]]]:
-    """Rows with a new address or key, in chunks."""
-    cursor = await tx.driver.cursor(plan_sql.TO_KEY)
-    while found := await cursor.fetch(chunk):
-        yield [dict(row) for row in found]
-
-
-async def keyed(tx: Transaction, records: Sequence[tuple[object, ...]]) -> None:
-    await tx.driver.copy_records_to_table("keyed", records=records, columns=list(plan_sql.KEYED_COLUMNS))
-
-
 async def counts(tx: Transaction) -> dict[str, int]:
     """How many of each action, once everything is keyed."""
-    for statement in plan_sql.ANALYZE:
-        await tx.driver.execute(statement)
     found = {row["action"]: row["many"] for row in await tx.driver.fetch(plan_sql.COUNTS, timeout=SLOW)}
     return {str(action): found.get(action, 0) for action in Action}
 

@@ -94,8 +94,6 @@ SELECT r.line, r.contact_id, (r.before ->> 'version')::bigint, (r.before ->> 'cr
 """
 
 
-BURIED = "DELETE FROM changes WHERE former IS NOT NULL AND line = ANY($1::int[])"
-"""Who was erased since does not come back."""
 REMOVED_VERDICTS = f"""
 WITH r AS MATERIALIZED ({_ROWS})
 INSERT INTO verdicts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.lists import KeyKind
 from mailmaker.contacts.domain.plans import Plan
 from mailmaker.contacts.storage import plan_sql, undo_sql
-from mailmaker.contacts.storage.planning import SLOW
+from mailmaker.contacts.storage.planning import SLOW, prepare
 
 
 async def ask(tx: Transaction, account_id: UUID, import_id: UUID) -> bool:
@@ -21,22 +21,18 @@ async def ask(tx: Transaction, account_id: UUID, import_id: UUID) -> bool:
 
 async def compare(tx: Transaction, plan: Plan, kind: KeyKind) -> None:
     """Fills `changes` with what of the plan still is as it left it. Rows with an address wait to be keyed."""
-    for statement in (*plan_sql.PREPARE, undo_sql.PREPARE):
-        await tx.driver.execute(statement)
+    await prepare(tx, plan)
+    await tx.driver.execute(undo_sql.PREPARE)
     about = (plan.account_id, plan.import_id)
     await tx.driver.execute(undo_sql.CHANGED, *about, timeout=SLOW)
     await tx.driver.execute(undo_sql.CREATED, *about, timeout=SLOW)
     await tx.driver.execute(undo_sql.removed(kind), *about, plan.list_id, timeout=SLOW)
 
 
-async def leave_buried(tx: Transaction, lines: Sequence[int]) -> None:
-    await tx.driver.execute(undo_sql.BURIED, list(lines))
-
-
 async def judge(tx: Transaction, plan: Plan) -> dict[str, int]:
     """Writes beside each row of the plan what becomes of it, and counts. Comes before the contacts are written."""
     about = (plan.account_id, plan.import_id)
-    for statement in (*plan_sql.ANALYZE, *plan_sql.FEW):
+    for statement in plan_sql.FEW:
         await tx.driver.execute(statement)
     for statement in undo_sql.VERDICTS:
         await tx.driver.execute(statement, *about, timeout=SLOW)

@@ -21,11 +21,10 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 MOST_CACHED = 30_000
 _NEEDS_QUOTES = re.compile(r'[",\r\n\\]').search
 # Each text this matches in at most 64 characters is its own canonical_address(): a test holds the two together.
-_PLAIN_EMAIL = re.compile(
-    r"[A-Za-z0-9_+\-]++(?:\.[A-Za-z0-9_+\-]++)*+@(?:[a-z0-9]++(?:-[a-z0-9]++)*+\.)++[a-z]{2,20}"
-).fullmatch
+_PLAIN_ADDRESS = r"[A-Za-z0-9_+\-]++(?:\.[A-Za-z0-9_+\-]++)*+@(?:[a-z0-9]++(?:-[a-z0-9]++)*+\.)++[a-z]{2,20}"
+_PLAIN_EMAIL = re.compile(_PLAIN_ADDRESS).fullmatch
 _PLAIN_LENGTH = 64
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.\-]+").fullmatch
+_PLAIN_KEY = r"[A-Za-z0-9_.\-]++"
 
 Convert = Callable[[str], str]
 
@@ -100,32 +99,47 @@ class _Known(dict[str, str]):
 
 
 class Plain(Column):
-    """For texts that are mostly canonical as they stand: `is_plain` tells, `mend` sees only the others."""
+    """For texts that are mostly canonical as they stand, or empty: only those that `pattern` does not match, or that are
+    longer, are looked at one by one. All of a batch are matched at once: a call a cell would cost more than the match."""
 
     def __init__(
         self,
         index: int,
         field: Field,
         one: Convert,
-        is_plain: Callable[[str], object],
+        pattern: str,
         longest: int,
         marked: Convert | None = None,
     ) -> None:
         super().__init__(index, field, one, marked)
-        self._is_plain = is_plain
+        self._is_plain = re.compile(f"(?:{pattern})?", re.ASCII).fullmatch
+        self._plain_lines = re.compile(f"(?:(?:{pattern})?\n)*+", re.ASCII).match
         self._longest = longest
 
     def convert(self, raw: Sequence[str]) -> list[str]:
         self.refused = 0
         found = list(raw)
-        plain = self._is_plain
-        if max(map(len, found)) <= self._longest:
-            odd = [i for i, cell in enumerate(found) if not plain(cell)]
-        else:
-            odd = [i for i, cell in enumerate(found) if len(cell) > self._longest or not plain(cell)]
-        for i in odd:
+        for i in self._odd(found):
             found[i] = self.cell(found[i])
         return found
+
+    def _odd(self, cells: Sequence[str]) -> list[int]:
+        lines = "\n".join([*cells, ""])
+        if max(map(len, cells)) > self._longest or lines.count("\n") != len(cells):
+            plain = self._is_plain
+            return [i for i, cell in enumerate(cells) if len(cell) > self._longest or not plain(cell)]
+        odd: list[int] = []
+        begin = number = 0
+        while (end := self._end_of_plain(lines, begin)) < len(lines):
+            number += lines.count("\n", begin, end)
+            odd.append(number)
+            number += 1
+            begin = lines.index("\n", end) + 1
+        return odd
+
+    def _end_of_plain(self, lines: str, begin: int) -> int:
+        match = self._plain_lines(lines, begin)
+        return begin if match is None else match.end()
 
 
 def quoted(text: str) -> str:
@@ -152,7 +166,7 @@ def column(
     if field.custom:
         return Cached(index, field, _member(field, _converter(field, country, today, habits)))
     if field.kind == "email":
-        return Plain(index, field, _email, _PLAIN_EMAIL, _PLAIN_LENGTH)
+        return Plain(index, field, _email, _PLAIN_ADDRESS, _PLAIN_LENGTH)
     if field.kind == "mobile":
         return Plain(index, field, _mobile(country), _e164(country), 20)
     if field.kind == "fkey":
@@ -220,11 +234,10 @@ def _national(country: str) -> tuple[str, str, str] | None:
     return f"+{about.country_code}", trunk or "", str(about.mobile.national_number_pattern)
 
 
-def _e164(country: str) -> Callable[[str], object]:
+def _e164(country: str) -> str:
+    """A pattern of numbers that are written as they are kept. One that matches nothing where there is none."""
     national = _national(country)
-    if national is None:
-        return lambda cell: None
-    return re.compile(rf"\{national[0]}(?:{national[2]})").fullmatch
+    return r"(?!)" if national is None else rf"\{national[0]}(?:{national[2]})"
 
 
 def _mobile(country: str) -> Convert:

@@ -11,14 +11,14 @@ _PARTS = 64
 class Keys:
     """Collects the hashes of all keys; equal hashes are candidates that a second look at the keys decides.
 
-    Python's string hash is keyed anew in each process, so nobody can make a file that collides.
+    Python's hash of texts is keyed anew in each process, so nobody can make a file that collides.
     """
 
     def __init__(self) -> None:
         self._parts = [array("q") for _ in range(_PARTS)]
         self._append = [part.append for part in self._parts]
 
-    def add(self, keys: Iterable[str]) -> None:
+    def add(self, keys: Iterable[bytes]) -> None:
         """Takes the keys of a batch, as they are compared."""
         append = self._append
         for number in map(hash, keys):

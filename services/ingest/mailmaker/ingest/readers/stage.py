@@ -7,22 +7,23 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from mailmaker.ingest.domain.findings import Finding
 from mailmaker.ingest.domain.mapping import WrongColumns
 from mailmaker.ingest.readers.columns import Habits
+from mailmaker.ingest.readers.digest import seed_of
 from mailmaker.ingest.readers.faults import Unreadable
 from mailmaker.ingest.readers.filled import Filling, filled
 from mailmaker.ingest.readers.job import Answer, Job
+from mailmaker.ingest.readers.laying import laying
 from mailmaker.ingest.readers.limits import peak
 from mailmaker.ingest.readers.opening import Opening, look
 from mailmaker.ingest.readers.opt_outs import OptOuts
 from mailmaker.ingest.readers.records import Records
-from mailmaker.ingest.readers.staging import Staging, without_repeats
+from mailmaker.ingest.readers.staging import Staging
 from mailmaker.ingest.readers.trailer import Trailer, find
 
-_BUFFER = 1 << 20
 _REPORT_EVERY = 0.25
 
 
@@ -50,34 +51,25 @@ def stage(job: Job, tell: Callable[[Answer], None]) -> Answer:
 
 
 def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable[[Answer], None]) -> Answer:
-    with (
-        open(job.upload, "rb") as upload,
-        _written(staged) as good,
-        _written(outline) as entries,
-        _written(rejects) as bad,
-    ):
+    with open(job.upload, "rb") as upload, open(rejects, "w", encoding="utf-8", newline="") as bad:
         opening = look(upload, job.wishes(), job.not_utf8_at)
         trailer = trailer_of(job, upload, opening)
-        staging = (OptOuts if job.naming else Staging)(
-            filled(opening.mapped, filling_of(job)),
-            opening.mapped,
-            opening.mapped.fields[0] if job.naming else job.key,
-            good,
-            entries,
-            bad,
-            empty_cells=job.empty_cells,
-            names_rejected=job.names_rejected,
-        )
-        records = Records(
-            upload, opening.charset, opening.dialect, end=None if trailer is None else trailer.end
-        )
-        rows, rejected, repeated = staging.run(records, _paced(tell))
-        if rows == 0:
-            raise Unreadable("file.no_rows", "the file has a header and no rows")
-        for file in (good, entries, bad):
-            file.flush()
-            os.fsync(file.fileno())
-        duplicate = _dropped(staged, outline, repeated) if repeated else 0
+        columns = filled(opening.mapped, filling_of(job))
+        seed = seed_of([column.field for column in columns], job.empty_cells)
+        with laying(staged, outline, seed, os.fstat(upload.fileno()).st_size) as layer:
+            key = opening.mapped.fields[0] if job.naming else job.key
+            staging = (OptOuts if job.naming else Staging)(
+                columns, opening.mapped, key, layer, bad, names_rejected=job.names_rejected
+            )
+            records = Records(
+                upload, opening.charset, opening.dialect, end=None if trailer is None else trailer.end
+            )
+            rows, rejected = staging.run(records, _paced(tell))
+            if rows == 0:
+                raise Unreadable("file.no_rows", "the file has a header and no rows")
+            duplicate, beside = layer.end()
+        bad.flush()
+        os.fsync(bad.fileno())
     findings = records.damage.findings(rows) + _counted(rows, job.expected_rows)
     return Answer(
         rows=rows,
@@ -91,7 +83,7 @@ def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable
         fields=opening.mapped.fields,
         ignored=opening.mapped.ignored,
         findings=tuple(findings + ([] if trailer is None else trailer.findings(rows))),
-        peak=peak(),
+        peak=max(peak(), beside),
     )
 
 
@@ -114,28 +106,6 @@ def _counted(rows: int, expected: int | None) -> list[Finding]:
         return []
     detail = f"{rows} rows where {expected} were announced: is the file cut?"
     return [Finding("file.row_count", detail, count=rows)]
-
-
-def _written(path: Path) -> IO[str]:
-    return open(path, "w", encoding="utf-8", newline="", buffering=_BUFFER)
-
-
-def _dropped(staged: Path, outline: Path, repeated: set[int]) -> int:
-    """Rewrites the staged file and its outline without the later rows of repeated keys."""
-    once = [path.with_name(path.name + ".once") for path in (staged, outline)]
-    with (
-        open(staged, encoding="utf-8", newline="\n", buffering=_BUFFER) as rows,
-        open(outline, encoding="utf-8", newline="\n", buffering=_BUFFER) as entries,
-        _written(once[0]) as kept,
-        _written(once[1]) as kept_entries,
-    ):
-        dropped = without_repeats(rows, entries, kept, kept_entries, repeated)
-        for file in (kept, kept_entries):
-            file.flush()
-            os.fsync(file.fileno())
-    for temporary, path in zip(once, (staged, outline), strict=True):
-        os.replace(temporary, path)
-    return dropped
 
 
 def _paced(tell: Callable[[Answer], None]) -> Callable[[int], None]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, compress, repeat
+from itertools import compress, repeat
 from typing import IO
 
 from mailmaker.ingest.domain.fields import REJECT_COLUMNS, STAGED_COLUMNS, plain
 from mailmaker.ingest.domain.mapping import ColumnMap
 from mailmaker.ingest.readers.columns import Bad, Column
-from mailmaker.ingest.readers.digest import HEX, digests, seed_of
 from mailmaker.ingest.readers.faults import Unreadable
-from mailmaker.ingest.readers.keys import Keys
+from mailmaker.ingest.readers.laying import Layer
 from mailmaker.ingest.readers.records import Batch, Records
 
 _ROW_LIMIT = 20_000_000
-_AROUND = len(",,\n") + HEX
-"""Bytes of a staged line beside its number and its row."""
 _ROW = tuple(name for name in STAGED_COLUMNS if name not in ("line", "digest"))
 
 
@@ -36,7 +32,6 @@ class Staged:
 class Staging:
     """Reads batches, writes lines. One instance a file.
 
-    The outline has an entry a staged row: its line, key, digest, and the byte of the staged file at which it begins.
     With `names_rejected` a rejected row whose key is good leaves an entry with a negative number and its key alone: in
     a full import the file did name that contact, so a bad birth date must not remove it.
     """
@@ -46,11 +41,9 @@ class Staging:
         columns: Sequence[Column],
         mapped: ColumnMap,
         key: str,
-        staged: IO[str],
-        outline: IO[str],
+        layer: Layer,
         rejects: IO[str],
         *,
-        empty_cells: str = "keep",
         names_rejected: bool = False,
     ) -> None:
         self._columns = columns
@@ -59,20 +52,16 @@ class Staging:
         self.named = 0
         self._width = len(mapped.header)
         self._key = key
-        self._staged = staged
-        self._outline = outline
-        self._seed = seed_of([column.field for column in columns], empty_cells)
-        self._at = 0
+        self._layer = layer
         self._original = [i for i, cell in enumerate(mapped.header) if plain(cell) not in REJECT_COLUMNS]
         self._rejects = csv.writer(rejects, lineterminator="\r\n")
         self._rejects.writerow([*(mapped.header[i] for i in self._original), *REJECT_COLUMNS])
-        self._keys = Keys()
         self._rows = 0
         self._rejected = 0
         self._layout = _layout({c.field.name for c in columns if not c.field.custom})
 
-    def run(self, records: Records, report: Callable[[int], None]) -> tuple[int, int, set[int]]:
-        """Stages every batch; `report` hears the rows so far. Returns rows, rejected, and hashes of repeated keys."""
+    def run(self, records: Records, report: Callable[[int], None]) -> tuple[int, int]:
+        """Stages every batch; `report` hears the rows so far. Returns rows and rejected."""
         header = True
         for batch in records:
             lines, rows = (batch.lines[1:], batch.rows[1:]) if header else (batch.lines, batch.rows)
@@ -82,7 +71,7 @@ class Staging:
                 report(self._rows)
             if self._rows > _ROW_LIMIT:
                 raise Unreadable("file.too_many_rows", f"more than {_ROW_LIMIT} rows")
-        return self._rows, self._rejected, self._keys.repeated()
+        return self._rows, self._rejected
 
     def _batch(self, batch: Batch) -> None:
         lines, rows = batch.lines, batch.rows
@@ -151,12 +140,11 @@ class Staging:
         """Tells that the file names the key of a rejected row, where the key itself is good."""
         if self._names_rejected and key and type(key) is not Bad:
             told = key.casefold() if self._key == "email" else key
-            self._outline.write(f"-{line},{told},,\n")
+            self._layer.name(f"-{line},{told},,\n".encode())
             self.named += 1
 
     def _write(self, lines: Sequence[int], made: list[list[str]], keys: list[str]) -> None:
         """Joins columns to lines; columns that the file does not have are one constant between its neighbours."""
-        self._keys.add(keys)
         ready: dict[str, Iterable[str]] = {"key_text": keys}
         members = []
         for column, cells in zip(self._columns, made, strict=True):
@@ -166,17 +154,8 @@ class Staging:
                 ready[column.field.name] = cells
         ready["custom"] = map(_object, *members) if members else repeat("")
         cut = [ready[part] if part in ready else repeat(part) for part in self._layout]
-        self._lay_down(list(map(str, lines)), keys, list(map(",".join, zip(*cut, strict=False))))
-
-    def _lay_down(self, numbers: list[str], keys: Sequence[str], rows: list[str]) -> None:
-        """The staged lines, and their entries in the outline."""
-        encoded = list(map(str.encode, rows))
-        marks = digests(encoded, self._seed)
-        sizes = [len(number) + len(row) + _AROUND for number, row in zip(numbers, encoded, strict=True)]
-        *begins, self._at = accumulate(sizes, initial=self._at)
-        self._staged.write("\n".join(map(",".join, zip(numbers, rows, marks, strict=True))) + "\n")
-        entries = zip(numbers, keys, marks, map(str, begins), strict=True)
-        self._outline.write("\n".join(map(",".join, entries)) + "\n")
+        rows = "\n".join(map(",".join, zip(*cut, strict=False)))
+        self._layer.lay("\n".join(map(str, lines)).encode(), "\n".join(keys).encode(), rows.encode())
 
 
 def _layout(present: set[str]) -> list[str]:
@@ -195,37 +174,3 @@ def _layout(present: set[str]) -> list[str]:
 def _object(*members: str) -> str:
     inner = ",".join(filter(None, members))
     return f'"{{{inner}}}"' if inner else ""
-
-
-def without_repeats(
-    staged: Iterable[str], outline: Iterable[str], kept: IO[str], kept_outline: IO[str], repeated: set[int]
-) -> int:
-    """Copies a staged file and its outline without the later rows of each key: the first row of a key wins. Returns how
-    many left. Entries that only name a rejected row's key stay."""
-    seen: set[str] = set()
-    rows = iter(staged)
-    dropped = at = 0
-    for entry in outline:
-        if entry[0] == "-":
-            kept_outline.write(entry)
-            continue
-        row = next(rows)
-        key = _key_of(entry)
-        if hash(key) in repeated:
-            if key in seen:
-                dropped += 1
-                continue
-            seen.add(key)
-        kept.write(row)
-        kept_outline.write(f"{entry.rpartition(',')[0]},{at}\n")
-        at += len(row.encode())
-    return dropped
-
-
-def _key_of(entry: str) -> str:
-    """The second cell as it is written; an entry is one line, whatever its key holds."""
-    rest = entry[entry.index(",") + 1 :]
-    if not rest.startswith('"'):
-        return rest[: rest.index(",")]
-    cell: str = next(csv.reader(io.StringIO(rest)))[0]
-    return '"' + cell.replace('"', '""') + '"'

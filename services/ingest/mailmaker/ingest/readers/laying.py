@@ -1,0 +1,238 @@
+"""ingest.readers.laying: staged rows and their outline go to disk; of a large file, by a process beside the one that reads.
+
+Reading and checking is more than half of the work, digests and the outline are the rest: two cores share it. That process
+is `python -m mailmaker.ingest.readers.laying STAGED OUTLINE SEED`: it hears frames on stdin (kind, three lengths, three
+texts), and ends with one line of JSON; when stdin ends without the last frame, its reader has died, and so does it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import struct
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import accumulate
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import BinaryIO, Protocol
+
+from mailmaker.ingest.readers.digest import HEX, digests
+from mailmaker.ingest.readers.keys import Keys
+from mailmaker.ingest.readers.limits import peak
+
+BESIDE_FROM = 8 << 20
+"""Bytes of a file from which a second process is worth its start."""
+_BUFFER = 1 << 20
+_AROUND = len(",,\n") + HEX
+"""Bytes of a staged line beside its number and its row."""
+_FRAME = struct.Struct("<cIII")
+_ROWS, _NAME, _END = b"r", b"n", b"e"
+_CRASHED = 70
+_PATIENCE = 60.0
+
+
+class Layer(Protocol):
+    """Takes what is staged, in order."""
+
+    def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
+        """Some rows: a text each, in UTF-8, joined by line ends."""
+
+    def name(self, entry: bytes) -> None:
+        """An entry of the outline that only names a key."""
+
+    def end(self) -> tuple[int, int]:
+        """All is on disk, later rows of repeated keys left out. How many those were, and the memory held at most in KiB."""
+
+
+class Here:
+    """Lays in this process. The outline has an entry a staged row: its line, key, digest, and the byte of the staged file
+    at which it begins."""
+
+    def __init__(self, staged: Path, outline: Path, seed: int) -> None:
+        self._paths = staged, outline
+        self._staged, self._outline = _written(staged), _written(outline)
+        self._seed = seed
+        self._at = 0
+        self._keys = Keys()
+
+    def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
+        each, told, made = numbers.split(b"\n"), keys.split(b"\n"), rows.split(b"\n")
+        self._keys.add(told)
+        marks = "\n".join(digests(made, self._seed)).encode().split(b"\n")
+        sizes = map(sum, zip(map(len, each), map(len, made), strict=True))
+        *begins, self._at = accumulate((size + _AROUND for size in sizes), initial=self._at)
+        self._staged.write(b"\n".join(map(b",".join, zip(each, made, marks, strict=True))) + b"\n")
+        places = "\n".join(map(str, begins)).encode().split(b"\n")
+        self._outline.write(b"\n".join(map(b",".join, zip(each, told, marks, places, strict=True))) + b"\n")
+
+    def name(self, entry: bytes) -> None:
+        self._outline.write(entry)
+
+    def end(self) -> tuple[int, int]:
+        for file in (self._staged, self._outline):
+            _kept(file)
+        repeated = self._keys.repeated()
+        return (_dropped(*self._paths, repeated) if repeated else 0), peak()
+
+    def close(self) -> None:
+        self._staged.close()
+        self._outline.close()
+
+
+class Beside:
+    """Lays in a process of its own. A pipe is between: it holds a few batches and no more."""
+
+    def __init__(self, process: Popen[bytes]) -> None:
+        self._process = process
+
+    def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
+        self._tell(_ROWS, numbers, keys, rows)
+
+    def name(self, entry: bytes) -> None:
+        self._tell(_NAME, entry, b"", b"")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has gone."""
+        return self._process.poll() is not None
+
+    def end(self) -> tuple[int, int]:
+        self._tell(_END, b"", b"", b"")
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.flush()
+        duplicate, held = json.loads(self._process.stdout.readline())
+        return int(duplicate), int(held)
+
+    def _tell(self, kind: bytes, *texts: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"".join((_FRAME.pack(kind, *map(len, texts)), *texts)))
+
+
+@contextmanager
+def laying(staged: Path, outline: Path, seed: int, size: int) -> Iterator[Layer]:
+    """Who lays the rows of a file of so many bytes."""
+    if size < BESIDE_FROM:
+        here = Here(staged, outline, seed)
+        try:
+            yield here
+        finally:
+            here.close()
+        return
+    command = [sys.executable, "-m", "mailmaker.ingest.readers.laying", str(staged), str(outline), str(seed)]
+    with Popen(command, stdin=PIPE, stdout=PIPE, bufsize=_BUFFER) as process:
+        try:
+            yield Beside(process)
+        finally:
+            with suppress(OSError):
+                process.communicate(timeout=_PATIENCE)
+            process.kill()
+
+
+def main() -> None:
+    code = _CRASHED
+    try:
+        code = 0 if _laid_to_the_end() else _CRASHED
+    except Exception as wrong:
+        # Where and what kind, never the message: it may hold a cell of the file.
+        print(type(wrong).__name__, *traceback.format_tb(wrong.__traceback__), sep="\n", file=sys.stderr)
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _laid_to_the_end() -> bool:
+    staged, outline, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    layer = Here(staged, outline, seed)
+    while len(head := sys.stdin.buffer.read(_FRAME.size)) == _FRAME.size:
+        kind, *sizes = _FRAME.unpack(head)
+        texts = [sys.stdin.buffer.read(size) for size in sizes]
+        if kind == _END:
+            threading.Thread(target=_end_with_reader, daemon=True).start()
+            print(json.dumps(layer.end()))
+            return True
+        if [len(text) for text in texts] != sizes:
+            break
+        if kind == _ROWS:
+            layer.lay(*texts)
+        else:
+            layer.name(texts[0])
+    return False
+
+
+def _end_with_reader() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(_CRASHED)
+
+
+def _written(path: Path) -> BinaryIO:
+    return open(path, "wb", buffering=_BUFFER)
+
+
+def _kept(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _dropped(staged: Path, outline: Path, repeated: set[int]) -> int:
+    """Rewrites the staged file and its outline without the later rows of repeated keys."""
+    once = [path.with_name(path.name + ".once") for path in (staged, outline)]
+    with (
+        open(staged, "rb", buffering=_BUFFER) as rows,
+        open(outline, "rb", buffering=_BUFFER) as entries,
+        _written(once[0]) as kept,
+        _written(once[1]) as kept_entries,
+    ):
+        dropped = without_repeats(rows, entries, kept, kept_entries, repeated)
+        for file in (kept, kept_entries):
+            _kept(file)
+    for temporary, path in zip(once, (staged, outline), strict=True):
+        os.replace(temporary, path)
+    return dropped
+
+
+def without_repeats(
+    staged: Iterable[bytes],
+    outline: Iterable[bytes],
+    kept: BinaryIO,
+    kept_outline: BinaryIO,
+    repeated: set[int],
+) -> int:
+    """Copies a staged file and its outline without the later rows of each key: the first row of a key wins. Returns how
+    many left. Entries that only name a rejected row's key stay."""
+    seen: set[bytes] = set()
+    rows = iter(staged)
+    dropped = at = 0
+    for entry in outline:
+        if entry.startswith(b"-"):
+            kept_outline.write(entry)
+            continue
+        row = next(rows)
+        key = _key_of(entry)
+        if hash(key) in repeated:
+            if key in seen:
+                dropped += 1
+                continue
+            seen.add(key)
+        kept.write(row)
+        kept_outline.write(b"%b,%d\n" % (entry.rpartition(b",")[0], at))
+        at += len(row)
+    return dropped
+
+
+def _key_of(entry: bytes) -> bytes:
+    """The second cell as it is written; an entry is one line, whatever its key holds."""
+    rest = entry[entry.index(b",") + 1 :]
+    if not rest.startswith(b'"'):
+        return rest[: rest.index(b",")]
+    cell: str = next(csv.reader([rest.decode()]))[0]
+    return b'"' + cell.replace('"', '""').encode() + b'"'
+
+
+if __name__ == "__main__":
+    main()
