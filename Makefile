@@ -63,7 +63,8 @@ bench: setup ## Print our ratios, measured in one run (ARGS="reimport --rows 100
 	$(BIN)/python -m bench $(ARGS)
 
 proof: setup ## Try to break the promises at random, at full size: hours; the seed is printed
-	PROOF_ROUNDS=20 PROOF_HISTORIES=10000 PROOF_MINUTES=60 $(BIN)/pytest tests/proof -rP $(ARGS)
+	PROOF_ROUNDS=20 PROOF_HISTORIES=10000 PROOF_MINUTES=60 PROOF_IMPORT_ROWS=1000000 PROOF_IMPORT_KILLS=20 \
+	  $(BIN)/pytest tests/proof -rP $(ARGS)
 
 proof-ci: setup ## The same, for minutes
 	$(BIN)/pytest tests/proof -rP $(ARGS)
