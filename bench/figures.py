@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,18 @@ class Ratio:
     ours: Sequence[float]
     yardstick: Sequence[float]
     goal: str
+    parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """What ours is made of, in a unit that the name of each part tells."""
 
     @property
     def value(self) -> float:
         return statistics.median(self.ours) / statistics.median(self.yardstick)
 
     def text(self) -> str:
+        parts = "".join(f"\n    {_shown(values)} {name}" for name, values in self.parts.items())
         return (
             f"{self.name}\n"
-            f"  ours       {_shown(self.ours)} {self.unit}\n"
+            f"  ours       {_shown(self.ours)} {self.unit}{parts}\n"
             f"  yardstick  {_shown(self.yardstick)} {self.unit}\n"
             f"  ratio      {self.value:.2f}   (goal: {self.goal})"
         )
@@ -34,6 +37,7 @@ class Ratio:
         return json.dumps({
             "name": self.name, "unit": self.unit, "ours": list(self.ours), "yardstick": list(self.yardstick),
             "ratio": round(self.value, 3), "goal": self.goal,
+            "parts": {name: list(values) for name, values in self.parts.items()},
         })  # fmt: skip
 
 

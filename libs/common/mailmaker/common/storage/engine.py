@@ -40,7 +40,7 @@ class Database:
 
     def __init__(self, url: str, *, house: str, pool: int = 10) -> None:
         self.house = house
-        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._dsn = make_url(url).set(drivername="postgresql")
         self._size = pool
         self._pool: Pool | None = None
 
@@ -111,7 +111,7 @@ class Database:
     async def _connect(self, command_timeout: float | None = COMMAND_TIMEOUT) -> asyncpg.Connection:
         try:
             return await asyncpg.connect(
-                self._dsn,
+                self._dsn.render_as_string(hide_password=False),
                 timeout=CONNECT_TIMEOUT,
                 command_timeout=command_timeout,
                 server_settings={"application_name": f"mailmaker-{self.house}", "search_path": self.house},
