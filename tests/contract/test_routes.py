@@ -16,7 +16,7 @@ from mailmaker.common.web.scopes import SCOPES
 PUBLIC = {"/u/{token}", "/f/{form}", "/confirm/{token}", "/c/{token}", "/o/{token}", "/s/{asset}"}
 """Doors that carry their own signed token, or change nothing."""
 
-LOOKS = (":preview", ":preflight", ":count")
+LOOKS = (":preview", ":preflight", ":count", "/exports")
 """POSTs that only look."""
 
 

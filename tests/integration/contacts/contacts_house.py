@@ -34,7 +34,7 @@ from mailmaker.contacts.actions.hear_imports import hear_staged
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports
-from mailmaker.contacts.api import accounts, contacts, fields, internal, lists, plans, segments
+from mailmaker.contacts.api import accounts, contacts, exports, fields, internal, lists, plans, segments
 from pydantic import SecretStr
 
 OPERATOR = "mm_op_test"
@@ -345,6 +345,7 @@ async def rig_on(db: Database) -> AsyncIterator[Rig]:
         fields.router,
         segments.router,
         contacts.router,
+        exports.router,
         plans.router,
         internal.router,
     ]

@@ -4,7 +4,7 @@ Problem
 |-- Invalid 422           WrongFields (the faults name them), SameContact
 |-- NotFound 404          NoSuchThing
 |-- Conflict 409          TooManyLists, KeyTaken, WrongState, Stale (412), TooManySegments, BrokenSegment,
-|                       OtherList, PersonElsewhere
+|                       OtherList, PersonElsewhere, TooManyExports, NoExportFile
 |-- Unavailable 503       TooSlow, TooManyCounts, SearchTooSlow
 """
 
@@ -112,6 +112,18 @@ class OtherList(Conflict):
     """A segment was asked for together with a list that is not its own."""
 
     code = "segment.other_list"
+
+
+class TooManyExports(Conflict):
+    """The account has as many unfinished exports as it may have."""
+
+    code = "export.too_many"
+
+
+class NoExportFile(Conflict):
+    """The export is not ready, or its file is there no more."""
+
+    code = "export.no_file"
 
 
 class TooSlow(Unavailable):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from mailmaker.common.bus.consumer import Consumer
 from mailmaker.common.bus.courier import Courier
 from mailmaker.common.bus.figures import Figures
@@ -23,10 +25,12 @@ from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.contacts.actions.apply_opt_outs import LANE
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.forget_engagement import ForgetEngagement
+from mailmaker.contacts.actions.forget_exports import ForgetExports
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
+from mailmaker.contacts.actions.run_exports import RunExports
 from mailmaker.contacts.actions.run_imports import RunImports
-from mailmaker.contacts.api import accounts, contacts, fields, internal, lists, plans, segments
+from mailmaker.contacts.api import accounts, contacts, exports, fields, internal, lists, plans, segments
 from mailmaker.contacts.events.hears import CONSUMER, hears
 from mailmaker.contacts.settings import Settings
 
@@ -44,7 +48,9 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     pepper = shared.pepper_bytes
     keyring = KeyRing(OwnKeys(db), clock)
     dispatch = InternalClient(shared.url_of("dispatch"), shared.service_token)
-    house = Contacts(db, clock, pepper, ingest, FeedFollower(suppression, pepper_check(pepper)), dispatch)
+    feed = FeedFollower(suppression, pepper_check(pepper))
+    kept = timedelta(days=settings.export_kept_days)
+    house = Contacts(db, clock, pepper, ingest, feed, dispatch, export_kept=kept)
     guard = GuardPepper(db, pepper_check(pepper))
     follow, figures = FollowSuppressions(house), Figures(metrics)
     app = create_app(
@@ -55,6 +61,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
             fields.router,
             segments.router,
             contacts.router,
+            exports.router,
             plans.router,
             internal.router,
         ],
@@ -71,10 +78,12 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Consumer(db, bus, CONSUMER, hears(house), figures, member=settings.member or None),
         Pruner(db),
         ForgetEngagement(house),
+        ForgetExports(house),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression, LANE: suppression, "ingest": ingest}, figures),
     ]
     workers += [RunImports(house, follow, number) for number in range(1, settings.imports + 1)]
+    workers += [RunExports(house, number) for number in range(1, settings.exports + 1)]
     return Running(app, workers, (db, guard, ingest, suppression, dispatch, keyring))
 
 

@@ -10,3 +10,10 @@ class Settings(ServiceSettings):
     """Beside what every house has."""
 
     imports: int = Field(2, ge=1, le=16, description="Imports planned and applied at once by one process.")
+    exports: int = Field(1, ge=1, le=16, description="Exports written at once by one process.")
+    export_kept_days: float = Field(
+        7.0,
+        gt=0,
+        le=365,
+        description="Days that the file of an export is kept, unless an erasure removes it before.",
+    )

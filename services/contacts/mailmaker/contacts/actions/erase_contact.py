@@ -6,6 +6,7 @@ from uuid import UUID
 
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.common.web.call import Call
+from mailmaker.contacts.actions.exports import ERASED
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell import tell_erased
 from mailmaker.contacts.actions.whose_contact import as_left
@@ -14,7 +15,7 @@ from mailmaker.contacts.domain.contact import Contact
 from mailmaker.contacts.domain.lists import ContactList, key_text
 from mailmaker.contacts.domain.protection import subjects
 from mailmaker.contacts.errors import NoSuchThing, person_is
-from mailmaker.contacts.storage import contacts, engagement, history, lists, merges, nos
+from mailmaker.contacts.storage import contacts, engagement, exports, history, lists, merges, nos
 from pydantic import BaseModel
 
 
@@ -31,6 +32,7 @@ async def erase(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) ->
     What the list's past says of the person goes too, also under an earlier record, under one that was merged into this
     one, and in plans not yet applied. The other houses hear of it by the contact's id. Raises NoSuchThing; PersonElsewhere
     where the list has the person as another contact: that one is to be named, and this record goes with it.
+    Files of the list that were exported may name the person, and go; one under way is begun again.
     """
     now = house.clock.now()
     async with house.db.write(call, "contact.erased") as tx:
@@ -52,6 +54,7 @@ async def erase(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) ->
         await contacts.delete(tx, call.account_id, [contact_id])
         await history.forget(tx, call.account_id, ids)
         await engagement.forget(tx, call.account_id, ids)
+        await exports.take_back(tx, call.account_id, list_id, ERASED)
         tell_erased(tx, of, records, past, now)
         tx.subject(contact_id)
         await tx.keep(Erased(contact=contact_id))

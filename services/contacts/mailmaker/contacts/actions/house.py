@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from mailmaker.common.feed import FeedFollower
 from mailmaker.common.ops.clock import Clock
@@ -28,5 +29,9 @@ class Contacts:
     """Set when an import may be due, so that its worker does not wait for its next look."""
     feed_waits: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when suppression says that there is a new "no"."""
+    export_waits: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an export was asked for."""
+    export_kept: timedelta = timedelta(days=7)
+    """How long the file of an export is there."""
     counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COUNTS))
     """Held while a segment's rule is being evaluated for a client."""

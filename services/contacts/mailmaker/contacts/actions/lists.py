@@ -13,6 +13,7 @@ from mailmaker.common.storage.engine import Transaction
 from mailmaker.common.storage.ids import NOBODY, new_id
 from mailmaker.common.storage.keyset import Page, decode_cursor, encode_cursor
 from mailmaker.common.web.call import Call
+from mailmaker.contacts.actions.exports import CLOSED as EXPORT_CLOSED
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.shapes import ListChange, ListView, ListWish
 from mailmaker.contacts.domain.lists import (
@@ -23,7 +24,7 @@ from mailmaker.contacts.domain.lists import (
     is_timezone,
 )
 from mailmaker.contacts.errors import NoSuchThing, Stale, TooManyLists, wrong_fields
-from mailmaker.contacts.storage import accounts, contacts, lists
+from mailmaker.contacts.storage import accounts, contacts, exports, lists
 
 
 async def open_list(house: Contacts, call: Call, wish: ListWish) -> ListView:
@@ -91,6 +92,7 @@ async def close_list(house: Contacts, call: Call, list_id: UUID) -> None:
         await lists.stop_writes(tx, list_id, wait=900)
         gone = await contacts.empty(tx, call.account_id, list_id)
         now = house.clock.now()
+        await exports.take_back(tx, call.account_id, list_id, EXPORT_CLOSED, for_good=True)
         await save_list(tx, replace(it, closed=True), now)
         for i in range(0, len(gone), CHUNK):
             tx.stage(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
+from mailmaker.common.contracts.marks import ERRORS, ROUNDED, unmarked
 from mailmaker.common.mail.address import InvalidAddress, canonical_address, canonical_mobile
 from mailmaker.ingest.domain import dates
 
@@ -18,27 +19,7 @@ LONGEST_KEY = 255
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
 _SPACES = re.compile(r"\s+")
-_GUARD = re.compile(r"'+(?:[=+\-@\t\r]|[\d .,/\-]+\Z)").match
-# No guarded formula, but an address: '@example.it.
-_AT = re.compile(r"'+@[^@\s]+\.[^@\s]+\Z").match
-_ROUNDED = re.compile(r"[+\-]?\d+(?:[.,]\d+)?E\+\d+\Z", re.IGNORECASE).match
 _LINE_ENDS = re.compile(r"[\n\v\f\r\x85\u2028\u2029]").search
-_ERRORS = frozenset(
-    (
-        "#N/A",
-        "#N/D",
-        "#REF!",
-        "#RIF!",
-        "#VALUE!",
-        "#VALORE!",
-        "#DIV/0!",
-        "#NAME?",
-        "#NOME?",
-        "#NUM!",
-        "#NULL!",
-        "#NULLO!",
-    )
-)
 _GROUPS = re.compile(r"(?<=\d)[.,'’ \u00a0\u202f](?=\d{3}(?!\d))")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{2}))?\Z")
 _SEXES = {
@@ -82,21 +63,20 @@ class BadCell(ValueError):
         self.detail = detail
 
 
-def unguarded(cell: str) -> str:
-    """A cell without the apostrophe by which spreadsheets and safe exports mark what is no formula and no number.
+def unguarded(cell: str, *, address: bool = False) -> str:
+    """A cell without the apostrophe by which spreadsheets and safe exports mark what is no formula and no number;
+    `address`: of an email column.
 
     Raises BadCell for what a spreadsheet writes where a formula failed: taken for text it would become a name.
     """
-    if cell[0] == "'" and _GUARD(cell) and not _AT(cell):
-        return cell[1:]
-    if cell[0] == "#" and cell.strip().upper() in _ERRORS:
+    if cell[0] == "#" and cell.strip().upper() in ERRORS:
         raise BadCell("cell.error", "the spreadsheet shows an error in this cell")
-    return cell
+    return unmarked(cell, address=address)
 
 
 def _check_whole(cell: str) -> None:
     """3,48E+11 is what is left of a number that a spreadsheet rounded: some other number, and nobody's."""
-    if _ROUNDED(cell):
+    if ROUNDED(cell):
         raise BadCell(
             "number.rounded", "a spreadsheet rounded this number; make the column text and enter it again"
         )
@@ -112,12 +92,14 @@ def text(cell: str, longest: int = LONGEST_TEXT) -> str:
     return found
 
 
-def fkey(cell: str) -> str:
-    """The client's own key: compared byte for byte, so nothing but outer white space is cut."""
+def fkey(cell: str, *, marked: bool = False) -> str:
+    """The client's own key: compared byte for byte, so nothing but outer white space is cut. `marked`: the cell was
+    text on purpose, so that no spreadsheet can have rounded it."""
     found = cell.strip()
     if _CONTROL.search(found) or _LINE_ENDS(found):
         raise BadCell("control_character", "the key holds a control character")
-    _check_whole(found)
+    if not marked:
+        _check_whole(found)
     if len(found) > LONGEST_KEY:
         raise BadCell("too_long", f"{len(found)} characters; at most {LONGEST_KEY}")
     return found

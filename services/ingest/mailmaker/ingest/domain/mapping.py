@@ -148,6 +148,9 @@ def with_defaults(mapped: ColumnMap, names: Iterable[str], fields: Mapping[str, 
 
 
 def _named(cell: str, fields: Mapping[str, Field]) -> str | None:
+    exact = cell.strip()
+    if exact in fields:
+        return exact
     text = plain(cell)
     name = text if text in fields else KNOWN_HEADERS.get(text)
     return name if name in fields else None

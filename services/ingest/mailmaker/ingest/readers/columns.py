@@ -25,6 +25,7 @@ _PLAIN_EMAIL = re.compile(
     r"[A-Za-z0-9_+\-]++(?:\.[A-Za-z0-9_+\-]++)*+@(?:[a-z0-9]++(?:-[a-z0-9]++)*+\.)++[a-z]{2,20}"
 ).fullmatch
 _PLAIN_LENGTH = 64
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.\-]+").fullmatch
 
 Convert = Callable[[str], str]
 
@@ -46,11 +47,14 @@ class Bad(str):
 class Column:
     """One mapped column. After `convert`, `refused` says how many cells of that batch are Bad."""
 
-    def __init__(self, index: int, field: Field, one: Convert) -> None:
+    def __init__(self, index: int, field: Field, one: Convert, marked: Convert | None = None) -> None:
         self.index = index
         self.field = field
         self.refused = 0
         self._one = one
+        # For a cell that says by an apostrophe that it is text on purpose.
+        self._marked = marked or one
+        self._address = field.kind == "email"
 
     def convert(self, raw: Sequence[str]) -> list[str]:
         """The batch's cells as the staged file writes them; empty ones are empty."""
@@ -62,7 +66,8 @@ class Column:
         if not raw.strip():
             return ""
         try:
-            return self._one(cells.unguarded(raw) if raw[0] in "'#" else raw)
+            bare = cells.unguarded(raw, address=self._address) if raw[0] in "'#" else raw
+            return self._one(raw) if bare is raw else self._marked(bare)
         except BadCell as wrong:
             self.refused += 1
             return Bad.of(wrong)
@@ -98,9 +103,15 @@ class Plain(Column):
     """For texts that are mostly canonical as they stand: `is_plain` tells, `mend` sees only the others."""
 
     def __init__(
-        self, index: int, field: Field, one: Convert, is_plain: Callable[[str], object], longest: int
+        self,
+        index: int,
+        field: Field,
+        one: Convert,
+        is_plain: Callable[[str], object],
+        longest: int,
+        marked: Convert | None = None,
     ) -> None:
-        super().__init__(index, field, one)
+        super().__init__(index, field, one, marked)
         self._is_plain = is_plain
         self._longest = longest
 
@@ -145,9 +156,7 @@ def column(
     if field.kind == "mobile":
         return Plain(index, field, _mobile(country), _e164(country), 20)
     if field.kind == "fkey":
-        return Plain(
-            index, field, lambda cell: quoted(cells.fkey(cell)), re.compile(r"[A-Za-z0-9_.\-]+").fullmatch, 64
-        )
+        return Plain(index, field, _key, _PLAIN_KEY, 64, lambda cell: quoted(cells.fkey(cell, marked=True)))
     one = _converter(field, country, today, habits)
     return Cached(index, field, lambda cell: quoted(one(cell)))
 
@@ -182,6 +191,10 @@ def _member(field: Field, one: Convert) -> Convert:
         return f"{name}:" + (found if bare else cells.json_text(found).replace('"', '""'))
 
     return member
+
+
+def _key(cell: str) -> str:
+    return quoted(cells.fkey(cell))
 
 
 def _email(cell: str) -> str:
