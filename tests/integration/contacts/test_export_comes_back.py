@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from datetime import date
@@ -49,7 +50,8 @@ STARTS = [
     "3E+11",
 ]
 NASTY = [
-    "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "@example.it", "'@example.it", "'+39", "''", "'", "#N/D", "#n/a", "3,48E+11",
+    "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "@example.it", "'@example.it", "'+39", "''", "'", "#N/D", "#n/a",
+    "3,48E+11",
     "_x0041_", "_x005F_x0041_", "1,5", "00123", '"', 'a"b', "a;b|c", "NULL", "\\N", "\\.", "sep=;", "true", "1.50",
     "2020-01-01",
     "<b>&amp;</b>", " x ", "\u00a0=1", "a\tb",
@@ -161,7 +163,9 @@ async def walk(rig: Rig) -> Walk:
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=int(os.environ.get("EXAMPLES", "25")), deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(people=st.lists(contacts, min_size=1, max_size=8), key=st.sampled_from(["email", "fkey"]))
 @example(people=[{"name": text, "fkey": text, "note": text} for text in NASTY], key="email")
 @example(people=[{"surname": "n" + text, "fkey": text} for text in NASTY], key="fkey")
@@ -169,12 +173,13 @@ async def walk(rig: Rig) -> Walk:
 async def test_what_goes_out_comes_back_unchanged(
     walk: Walk, form: str, people: list[dict[str, Any]], key: str
 ) -> None:
+    # Nothing runs between two examples, the worker that asks for new keys neither.
+    await walk.rig.keyring.pull()
     list_id = await walk.open_list(key)
-    kept = 0
     for number, one in enumerate(people):
         # Local parts may begin with what a formula begins with.
         local = "=+-'x"[number % 5] + f"{number}"
-        kept += await walk.put(list_id, {**one, "email": f"{local}@example.it"})
+        await walk.put(list_id, {**one, "email": f"{local}@example.it"})
     there = (await walk.client.ask("GET", f"/v1/lists/{list_id}/contacts", params={"limit": 1000})).json()
     if not there["items"]:
         return

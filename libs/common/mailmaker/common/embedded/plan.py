@@ -90,6 +90,7 @@ class Plan:
             "MAILMAKER_OPERATOR_KEY_HASH": hashlib.sha256(self.operator_key.encode()).hexdigest(),
             "MAILMAKER_BASE_URL": self.base_url,
             "MAILMAKER_MAIL_DOMAIN": MAIL_DOMAIN,
+            "MAILMAKER_RATE_LOOPBACK_FREE": "true",
         }
         for place in self.places:
             if place.number == 1:

@@ -40,6 +40,16 @@ class Shared(BaseModel):
     dispatch_url: str = Field("http://127.0.0.1:8003", description="Where the house dispatch answers.")
     suppression_url: str = Field("http://127.0.0.1:8004", description="Where the house suppression answers.")
     fbl_url: str = Field("http://127.0.0.1:8005", description="Where the house fbl answers.")
+    rate_limit: int = Field(
+        3000,
+        ge=0,
+        description="Requests a key may make of a process in a window, at once or spread. 0: no limit.",
+    )
+    rate_window: int = Field(60, ge=1, le=86400, description="Seconds of that window.")
+    rate_loopback_free: bool = Field(
+        False,
+        description="Clients on this machine meet no limit; only behind a front door that names its clients.",
+    )
     log_level: str = Field("info", description="debug, info, warning or error.")
 
     @field_validator("pepper")

@@ -18,6 +18,7 @@ from mailmaker.common.storage.ids import new_id
 from mailmaker.common.web.auth import internal_only
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.problem import MEDIA_TYPE, Fault, Invalid, NotFound, Problem, ProblemBody
+from mailmaker.common.web.rate import RateLimits
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,6 +66,7 @@ def create_app(
         state,
         dict(ready),
     )
+    app.state.limits = RateLimits(shared.rate_limit, shared.rate_window)
     for router in routers:
         app.include_router(router)
     app.include_router(_health(house, metrics))
@@ -164,7 +166,9 @@ class _Envelope:
             nonlocal status, started
             if message["type"] == "http.response.start":
                 status, started = message["status"], True
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                # Left by who knew the key: see common.web.rate.
+                rate = scope["state"].get("rate", ())
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *rate]
             await send(message)
 
         try:

@@ -17,6 +17,7 @@ from mailmaker.common.web.call import Call, RequestKey
 from mailmaker.common.web.internal import Unreachable
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.problem import Fault, Forbidden, Invalid, Unauthorised, Unavailable
+from mailmaker.common.web.rate import limit
 from mailmaker.common.web.scopes import SCOPES
 
 MAX_KEY = 255
@@ -55,6 +56,7 @@ class May:
         if _is_operator(request, secret):
             raise Forbidden("an account's key is needed here, not the operator's", code="account_key_needed")
         row = await _known(keyring, secret)
+        limit(request, row.key_id, counted=not self.records_a_no)
         if self.scope not in row.scopes:
             raise Forbidden(f"this key lacks the scope {self.scope}", code="scope_missing")
         account = await keyring.account(row.account_id)
@@ -82,6 +84,7 @@ class MayOperate:
     async def __call__(self, request: Request) -> Call:
         if not _is_operator(request, _bearer(request)):
             raise Forbidden("the operator's key is needed here", code="operator_only")
+        limit(request, NOBODY)
         return Call(
             NOBODY, 0, NOBODY, request.state.request_id, operator=True, once=await _request_key(request)
         )
@@ -100,7 +103,8 @@ class OneOf:
 
 
 def may(scope: str, *, records_a_no: bool = False) -> Any:
-    """`Annotated[Call, may("lists:write")]`. A route that records a "no" works on a stale view and a suspended account."""
+    """`Annotated[Call, may("lists:write")]`. A route that records a "no" works on a stale view and a suspended account,
+    and has no rate limit."""
     if scope not in SCOPES:
         raise ValueError(f"no such scope: {scope}")
     return Depends(May(scope, records_a_no))

@@ -46,6 +46,7 @@ class Problem(Exception):
     |-- NotFound          404  no such thing, or another account's
     |-- Conflict          409  it exists, but not in a state that allows this
     |-- Unavailable       503  something we stand on does not answer; try again (temporary)
+    |-- RateLimited       429  too many requests of one key; in common.web.rate (temporary)
     """
 
     code = "internal"

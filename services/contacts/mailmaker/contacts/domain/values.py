@@ -21,6 +21,7 @@ LONGEST_CUSTOM = 4000
 FaultAt = tuple[str, str, str]
 
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
+_LINE_ENDS = re.compile("[\n\v\f\r\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{2}))?\Z")
 _COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
@@ -76,8 +77,17 @@ def _standard(name: str, value: object, of: ContactList, today: date) -> Value:
     if name == "birth_date":
         return _birth_date(found, today)
     if name == "fkey":
-        return value.strip()
+        return _fkey(value.strip())
     return _coded(name, found)
+
+
+def _fkey(found: str) -> str:
+    """The client's own key, byte for byte, as a line of a file could bring it too."""
+    if _LINE_ENDS.search(found):
+        raise BadValue("control_character", "the key holds a line end")
+    if len(found) > LONGEST:
+        raise BadValue("too_long", f"at most {LONGEST} characters")
+    return found
 
 
 def _coded(name: str, found: str) -> str:
@@ -141,6 +151,8 @@ def _custom(one: Field | None, value: object) -> Json:
     if one.type is FieldType.NUMBER:
         if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= 1e30:
             raise BadValue("number.unreadable", "a JSON number below 1e30")
+        if 0 < abs(value) < 1e-30:
+            raise BadValue("number.out_of_range", "a JSON number that is 0 or from 1e-30 on")
         return value
     if not isinstance(value, str):
         raise BadValue("text.needed", "a JSON string")
