@@ -23,6 +23,7 @@ from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.contacts.actions.apply_opt_outs import LANE
+from mailmaker.contacts.actions.close_account import EmptyAccounts
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.forget_engagement import ForgetEngagement
 from mailmaker.contacts.actions.forget_exports import ForgetExports
@@ -50,7 +51,8 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     dispatch = InternalClient(shared.url_of("dispatch"), shared.service_token)
     feed = FeedFollower(suppression, pepper_check(pepper))
     kept = timedelta(days=settings.export_kept_days)
-    house = Contacts(db, clock, pepper, ingest, feed, dispatch, export_kept=kept)
+    grace = timedelta(days=settings.account_grace_days)
+    house = Contacts(db, clock, pepper, ingest, feed, dispatch, export_kept=kept, account_grace=grace)
     guard = GuardPepper(db, pepper_check(pepper))
     follow, figures = FollowSuppressions(house), Figures(metrics)
     app = create_app(
@@ -79,6 +81,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Pruner(db),
         ForgetEngagement(house),
         ForgetExports(house),
+        EmptyAccounts(house),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression, LANE: suppression, "ingest": ingest}, figures),
     ]

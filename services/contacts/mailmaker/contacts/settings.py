@@ -11,6 +11,12 @@ class Settings(ServiceSettings):
 
     imports: int = Field(2, ge=1, le=16, description="Imports planned and applied at once by one process.")
     exports: int = Field(1, ge=1, le=16, description="Exports written at once by one process.")
+    account_grace_days: float = Field(
+        30.0,
+        ge=0,
+        le=3650,
+        description="Days until the data of a closed account is removed; it can be reopened so long.",
+    )
     export_kept_days: float = Field(
         7.0,
         gt=0,

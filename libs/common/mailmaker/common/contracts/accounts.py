@@ -22,6 +22,18 @@ class AccountChanged(Event):
 
 
 @declared
+class AccountEmptied(Event):
+    """The grace of a closed account is over and contacts has removed its data: every house removes its own, but no "no"."""
+
+    topic: ClassVar[Topic] = ACCOUNTS
+    type: Literal["account.emptied"] = "account.emptied"
+
+    def key(self) -> str:
+        # The account's state, which says that it is closed, must not be compacted away by this.
+        return f"{self.account_id}/emptied"
+
+
+@declared
 class ApiKeyChanged(Event):
     """An API key was issued or revoked. The secret is known to its holder only; this carries its SHA-256."""
 

@@ -32,8 +32,15 @@ class ViewStale(Unavailable):
     code = "keys_stale"
 
 
+class AccountClosed(Forbidden):
+    """The account is closed: its keys open nothing, save that a "no" is still recorded."""
+
+    code = "account_closed"
+    title = "The account is closed"
+
+
 class AccountNotOpen(Forbidden):
-    """The account is suspended or closed: it may read, not write."""
+    """The account is suspended: it may read, not write."""
 
     code = "account_suspended"
     title = "The account is not open"
@@ -62,6 +69,8 @@ class May:
         account = await keyring.account(row.account_id)
         if account is None:
             raise Unauthorised("the key's account is not known")
+        if account.state == "closed" and not self.records_a_no:
+            raise AccountClosed("the account is closed; ask the platform's operator")
         if account.state != "open" and request.method not in _READS and not self.records_a_no:
             raise AccountNotOpen(f"the account is {account.state}")
         return Call(

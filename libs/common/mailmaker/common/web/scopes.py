@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SCOPES: dict[str, str] = {
     "account:read": "see the account",
+    "account:write": "close the account, and take all its data out",
     "keys:read": "see API keys",
     "keys:write": "issue and revoke API keys",
     "lists:read": "see lists, fields and cap policies",

@@ -21,6 +21,7 @@ from mailmaker.contacts.domain.accounts import (
     key_hash,
     key_of,
     may_become,
+    moved,
 )
 from mailmaker.contacts.errors import NoSuchThing, WrongState
 from mailmaker.contacts.storage import accounts
@@ -59,7 +60,8 @@ async def change_account(house: Contacts, call: Call, account_id: UUID, change: 
         if not may_become(account.state, state):
             raise WrongState(f"an account that is {account.state} cannot become {state}")
         most = account.most_lists if change.most_lists is None else change.most_lists
-        account = replace(account, name=change.name or account.name, state=state, most_lists=most)
+        account = moved(account, state, house.clock.now())
+        account = replace(account, name=change.name or account.name, most_lists=most)
         account = replace(account, version=await accounts.next_number(tx, "key_changes"))
         await accounts.update_account(tx, account)
         tx.subject(account_id)

@@ -54,7 +54,7 @@ async def erase(house: Contacts, call: Call, list_id: UUID, contact_id: UUID) ->
         await contacts.delete(tx, call.account_id, [contact_id])
         await history.forget(tx, call.account_id, ids)
         await engagement.forget(tx, call.account_id, ids)
-        await exports.take_back(tx, call.account_id, list_id, ERASED)
+        await exports.take_back(tx, call.account_id, list_id, ERASED, account=True)
         tell_erased(tx, of, records, past, now)
         tx.subject(contact_id)
         await tx.keep(Erased(contact=contact_id))

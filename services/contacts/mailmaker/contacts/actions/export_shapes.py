@@ -82,6 +82,8 @@ class ExportView(BaseModel):
 
     @classmethod
     def of(cls, it: Export) -> ExportView:
+        if it.list_id is None or it.wish.format == "zip":
+            raise TypeError("not a list's export")
         ready = it.state is ExportState.READY
         return cls(
             id=it.id,

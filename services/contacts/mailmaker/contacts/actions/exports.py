@@ -95,7 +95,7 @@ async def export_file(
     if it.state is not ExportState.READY:
         why = it.error[1] if it.error else "there is no file"
         raise NoExportFile(f"the export is {it.state}: {why}")
-    return it, _bytes(house, it)
+    return it, bytes_of(house, it)
 
 
 async def remove_export(house: Contacts, call: Call, list_id: UUID, export_id: UUID) -> None:
@@ -107,7 +107,7 @@ async def remove_export(house: Contacts, call: Call, list_id: UUID, export_id: U
         tx.subject(export_id)
 
 
-async def _bytes(house: Contacts, it: Export) -> AsyncIterator[bytes]:
+async def bytes_of(house: Contacts, it: Export) -> AsyncIterator[bytes]:
     """A short transaction a piece: a slow client holds no connection. Breaks off when the file is taken away."""
     sent = place = 0
     while it.size is not None and sent < it.size:

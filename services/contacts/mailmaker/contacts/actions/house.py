@@ -31,6 +31,8 @@ class Contacts:
     """Set when suppression says that there is a new "no"."""
     export_waits: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when an export was asked for."""
+    account_grace: timedelta = timedelta(days=30)
+    """How long the data of a closed account is kept, and its closing can be taken back."""
     export_kept: timedelta = timedelta(days=7)
     """How long the file of an export is there."""
     counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COUNTS))

@@ -6,7 +6,9 @@ import asyncio
 import random
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from mailmaker.common.ops.logging import logger
@@ -19,7 +21,8 @@ from mailmaker.contacts.actions.waiting import woken
 from mailmaker.contacts.domain.exports import MOST_ROWS_XLSX, Export, columns_of, whom
 from mailmaker.contacts.domain.lists import ContactList
 from mailmaker.contacts.domain.segments import Rule, day_of
-from mailmaker.contacts.storage import export_rows, exports, lists, segments
+from mailmaker.contacts.storage import archive, export_rows, exports, lists, segments
+from mailmaker.contacts.storage.archive import Archive
 from mailmaker.contacts.storage.sheets import Sheet, TooLarge, sheet
 
 LOOK_EVERY = 2.0
@@ -48,10 +51,11 @@ class _File:
 
     tx: Transaction
     of: Export
-    made: Sheet
+    made: Sheet | Archive
     rows: int = 0
     size: int = 0
     places: int = 0
+    told: float = 0.0
     waiting: bytearray = field(default_factory=bytearray)
 
     async def add(self, piece: bytes, *, last: bool = False) -> None:
@@ -130,21 +134,10 @@ class RunExports:
 
     async def _write(self, tx: Transaction, it: Export) -> None:
         try:
-            of, rule = await self._whom(tx, it)
-            day = day_of(self._house.clock.now(), of.timezone)
-            columns = columns_of(it.wish, of)
-            most = self._most_rows if it.wish.format == "xlsx" else None
-            total = await export_rows.how_many(tx, it.account_id, of.id, rule, day)
-            _check(total, most)
-            file, told = _File(tx, it, sheet(it.wish.format, columns)), 0.0
-            async for rows in export_rows.batches(tx, it.account_id, of.id, columns, rule, day):
-                file.rows += len(rows)
-                _check(file.rows, most)
-                await file.add(await asyncio.to_thread(file.made.add, rows))
-                if time.monotonic() - told > TELL_EVERY:
-                    await self._tell(it, file.rows, total)
-                    told = time.monotonic()
-            await file.add(await asyncio.to_thread(file.made.end), last=True)
+            if it.list_id is None:
+                file = await self._account(tx, it)
+            else:
+                file = await self._list(tx, it)
         except TooLarge:
             await exports.fail(
                 tx, it, ("export.too_large", "the sheet would be larger than spreadsheets open; ask for CSV")
@@ -157,8 +150,37 @@ class RunExports:
         if not await exports.ready(tx, it, file.rows, file.size, now, now + self._house.export_kept):
             raise Overtaken
 
+    async def _list(self, tx: Transaction, it: Export) -> _File:
+        of, rule = await self._whom(tx, it)
+        day = day_of(self._house.clock.now(), of.timezone)
+        columns = columns_of(it.wish, of)
+        most = self._most_rows if it.wish.format == "xlsx" else None
+        total = await export_rows.how_many(tx, it.account_id, of.id, rule, day)
+        _check(total, most)
+        file = _File(tx, it, sheet(it.wish.format, columns))
+        async for rows in export_rows.batches(tx, it.account_id, of.id, columns, rule, day):
+            _check(file.rows + len(rows), most)
+            await self._batch(file, rows, total)
+        await file.add(await asyncio.to_thread(file.made.end), last=True)
+        return file
+
+    async def _account(self, tx: Transaction, it: Export) -> _File:
+        file = _File(tx, it, Archive())
+        async for rows in archive.everything(tx, it.account_id):
+            await self._batch(file, rows, 0)
+        await file.add(await asyncio.to_thread(file.made.end), last=True)
+        return file
+
+    async def _batch(self, file: _File, rows: Sequence[Any], total: int) -> None:
+        file.rows += len(rows)
+        await file.add(await asyncio.to_thread(file.made.add, rows))
+        if time.monotonic() - file.told > TELL_EVERY:
+            async with self._house.db.account(file.of.account_id) as other:
+                await exports.progress(other, file.of, file.rows, total)
+            file.told = time.monotonic()
+
     async def _whom(self, tx: Transaction, it: Export) -> tuple[ContactList, Rule]:
-        of = await lists.one(tx, it.account_id, it.list_id)
+        of = None if it.list_id is None else await lists.one(tx, it.account_id, it.list_id)
         if of is None or of.closed:
             raise Refused(*CLOSED)
         if it.wish.segment is None:
@@ -170,10 +192,6 @@ class RunExports:
             return of, whom(it.wish, kept_rule(segment, of))
         except Problem as wrong:
             raise Refused(wrong.code, wrong.detail) from wrong
-
-    async def _tell(self, it: Export, done: int, total: int) -> None:
-        async with self._house.db.account(it.account_id) as other:
-            await exports.progress(other, it, done, total)
 
     async def _later(self, account_id: UUID, export_id: UUID, *, counted: bool) -> None:
         async with self._house.db.account(account_id) as tx:

@@ -41,7 +41,8 @@ class AccountChange(Asked):
 
 
 class AccountView(BaseModel):
-    """An account. `number` is small and platform-wide: people, Feedback-ID and tokens use it."""
+    """An account. `number` is small and platform-wide: people, Feedback-ID and tokens use it. `emptied_at`: its data was
+    removed, some time after it was closed."""
 
     id: UUID
     number: int
@@ -49,6 +50,8 @@ class AccountView(BaseModel):
     state: str
     opened_at: datetime
     most_lists: int
+    closed_at: datetime | None = None
+    emptied_at: datetime | None = None
 
     @classmethod
     def of(cls, a: Account, **more: Any) -> Any:
@@ -59,6 +62,8 @@ class AccountView(BaseModel):
             state=str(a.state),
             opened_at=a.opened_at,
             most_lists=a.most_lists,
+            closed_at=a.closed_at,
+            emptied_at=a.emptied_at,
             **more,
         )
 

@@ -6,10 +6,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 from mailmaker.common.storage.keyset import Page
 from mailmaker.common.web.auth import may, may_operate, may_or_operate
 from mailmaker.common.web.call import Call
-from mailmaker.contacts.actions import accounts, keys
+from mailmaker.contacts.actions import accounts, close_account, export_account, keys
+from mailmaker.contacts.actions.export_account import AccountExportView
 from mailmaker.contacts.actions.shapes import (
     AccountChange,
     AccountView,
@@ -19,7 +21,7 @@ from mailmaker.contacts.actions.shapes import (
     NewAccountView,
     NewKeyView,
 )
-from mailmaker.contacts.api.doors import House, Limit
+from mailmaker.contacts.api.doors import House, Limit, file_answer
 
 router = APIRouter(tags=["accounts"])
 
@@ -55,6 +57,47 @@ async def change_account(
     """Renames, suspends, reopens or closes an account, sets its quota of lists. Suspended: nothing is sent, nothing can
     be changed."""
     return await accounts.change_account(house, call, account_id, change)
+
+
+@router.post("/v1/accounts/{account_id}:export", status_code=202)
+async def export(
+    house: House, call: Annotated[Call, may_or_operate("account:write")], account_id: UUID
+) -> AccountExportView:
+    """Writes what is kept here of an account into a zip of JSON lines: keys without secrets, lists, fields, segments,
+    imports with their counts, contacts with their consents and history. Poll it until it is `ready`."""
+    return await export_account.ask_account_export(house, call, account_id)
+
+
+@router.get("/v1/accounts/{account_id}/exports/{export_id}")
+async def see_export(
+    house: House, call: Annotated[Call, may_or_operate("account:write")], account_id: UUID, export_id: UUID
+) -> AccountExportView:
+    """How the export of an account goes on, and where its file is."""
+    return await export_account.see_account_export(house, call, account_id, export_id)
+
+
+@router.get("/v1/accounts/{account_id}/exports/{export_id}/file", response_class=StreamingResponse)
+async def download_export(
+    house: House, call: Annotated[Call, may_or_operate("account:write")], account_id: UUID, export_id: UUID
+) -> StreamingResponse:
+    """The file of an account's export that is ready."""
+    it, pieces = await export_account.account_file(house, call, account_id, export_id)
+    return file_answer(it, pieces, "account")
+
+
+@router.post("/v1/accounts/{account_id}:close")
+async def close(
+    house: House, call: Annotated[Call, may_or_operate("account:write")], account_id: UUID
+) -> AccountView:
+    """Closes an account: within seconds its keys open nothing, nothing is sent and nothing written. A "no" is still taken,
+    and every one stays. The data is removed after the platform's grace; until then the operator can reopen it."""
+    return await close_account.close_account(house, call, account_id)
+
+
+@router.post("/v1/accounts/{account_id}:reopen")
+async def reopen(house: House, call: Annotated[Call, may_operate()], account_id: UUID) -> AccountView:
+    """Takes the closing of an account back, as long as nothing has been removed."""
+    return await close_account.reopen_account(house, call, account_id)
 
 
 @router.post("/v1/api-keys", status_code=201)

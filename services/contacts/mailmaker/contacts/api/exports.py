@@ -12,8 +12,7 @@ from mailmaker.common.web.auth import check_list, may
 from mailmaker.common.web.call import Call
 from mailmaker.contacts.actions import exports
 from mailmaker.contacts.actions.export_shapes import ExportAsked, ExportView
-from mailmaker.contacts.api.doors import House, Limit
-from mailmaker.contacts.domain.exports import MEDIA_TYPES
+from mailmaker.contacts.api.doors import House, Limit, file_answer
 
 router = APIRouter(tags=["exports"])
 Look = Annotated[Call, may("contacts:read")]
@@ -49,13 +48,7 @@ async def download(house: House, call: Look, list_id: UUID, export_id: UUID) -> 
     """The file of an export that is ready."""
     check_list(call, list_id)
     it, pieces = await exports.export_file(house, call, list_id, export_id)
-    headers = {
-        "Content-Length": str(it.size),
-        "Content-Disposition": f'attachment; filename="contacts-{it.id}.{it.wish.format}"',
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingResponse(pieces, media_type=MEDIA_TYPES[it.wish.format], headers=headers)
+    return file_answer(it, pieces, "contacts")
 
 
 @router.delete("/v1/lists/{list_id}/exports/{export_id}", status_code=204)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -32,7 +32,7 @@ _NEXT = {
 
 
 def may_become(now: AccountState, wished: AccountState) -> bool:
-    """Closing is for good; the rest goes both ways. Staying as it is is always allowed."""
+    """Closing is for good, but for its grace (may_reopen); the rest goes both ways. Staying as it is is always allowed."""
     return wished == now or wished in _NEXT[now]
 
 
@@ -47,6 +47,22 @@ class Account:
     opened_at: datetime
     version: int
     most_lists: int = MOST_LISTS
+    closed_at: datetime | None = None
+    emptied_at: datetime | None = None
+    """When its data was removed, after the grace of its closing."""
+
+
+def moved(account: Account, state: AccountState, now: datetime) -> Account:
+    """The account in another state. When it was closed is noted; a reopened one was never closed."""
+    if state is account.state:
+        return account
+    return replace(account, state=state, closed_at=now if state is AccountState.CLOSED else None)
+
+
+def may_reopen(account: Account, now: datetime, grace: timedelta) -> bool:
+    """A closing can be taken back as long as nothing of the account has been removed."""
+    closed = account.state is AccountState.CLOSED and account.emptied_at is None
+    return closed and account.closed_at is not None and now < account.closed_at + grace
 
 
 @dataclass(frozen=True, slots=True)

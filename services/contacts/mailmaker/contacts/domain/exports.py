@@ -18,9 +18,10 @@ MOST_ROWS_XLSX = 1_048_575
 """Rows of a sheet, less the header."""
 CONSENTS = ("email_consent", "sms_consent")
 MOMENTS = ("created_at", "changed_at")
-Format = Literal["csv", "xlsx"]
+Format = Literal["csv", "xlsx", "zip"]
 MEDIA_TYPES: Mapping[Format, str] = {
     "csv": "text/csv; charset=utf-8",
+    "zip": "application/zip",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 FaultAt = tuple[str, str, str]
@@ -59,11 +60,12 @@ class ExportWish:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file that is being made, is there, or was. `round` says which reading of the list it stands on."""
+    """A file that is being made, is there, or was; without a list it is the whole account's. `round` says which reading
+    it stands on."""
 
     account_id: UUID
     id: UUID
-    list_id: UUID
+    list_id: UUID | None
     wish: ExportWish
     state: ExportState
     done: int

@@ -10,14 +10,15 @@ from mailmaker.common.contracts.internal import AccountRow, KeyRow
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.accounts import Account, AccountState, ApiKey
 
-ANY_ACCOUNT = "account_id, number, name, state, opened_at, version, most_lists"
+_NEW_ACCOUNT = "account_id, number, name, state, opened_at, version, most_lists"
+ANY_ACCOUNT = f"{_NEW_ACCOUNT}, closed_at, emptied_at"
 ANY_KEY = "account_id, id, name, hint, scopes, lists, created_at, expires_at, revoked_at, version"
 
 NEXT = "UPDATE counters SET last = last + $2 WHERE name = $1 RETURNING last"
-INSERT_ACCOUNT = f"INSERT INTO accounts ({ANY_ACCOUNT}) VALUES ($1, $2, $3, $4, $5, $6, $7)"
-UPDATE_ACCOUNT = (
-    "UPDATE accounts SET name = $2, state = $3, version = $4, most_lists = $5 WHERE account_id = $1"
-)
+INSERT_ACCOUNT = f"INSERT INTO accounts ({_NEW_ACCOUNT}) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+UPDATE_ACCOUNT = """
+UPDATE accounts SET name = $2, state = $3, version = $4, most_lists = $5, closed_at = $6 WHERE account_id = $1
+"""
 ONE_ACCOUNT = f"SELECT {ANY_ACCOUNT} FROM accounts WHERE account_id = $1"
 LOCK_ACCOUNT = ONE_ACCOUNT + " FOR UPDATE"
 ACCOUNT_BY_NUMBER = f"SELECT {ANY_ACCOUNT} FROM accounts WHERE number = $1"
@@ -50,6 +51,8 @@ def account_of(row: Any) -> Account:
         row["opened_at"],
         row["version"],
         row["most_lists"],
+        row["closed_at"],
+        row["emptied_at"],
     )
 
 
@@ -82,7 +85,9 @@ async def insert_account(tx: Transaction, a: Account) -> None:
 
 
 async def update_account(tx: Transaction, a: Account) -> None:
-    await tx.driver.execute(UPDATE_ACCOUNT, a.account_id, a.name, str(a.state), a.version, a.most_lists)
+    await tx.driver.execute(
+        UPDATE_ACCOUNT, a.account_id, a.name, str(a.state), a.version, a.most_lists, a.closed_at
+    )
 
 
 async def account(tx: Transaction, account_id: UUID, *, lock: bool = False) -> Account | None:

@@ -23,7 +23,7 @@ COLUMNS = """
 INSERT = """
 INSERT INTO exports (account_id, id, list_id, wish, state, created_at, due_at) VALUES ($1, $2, $3, $4::jsonb, $5, $6, $6)
 """
-ONE = f"SELECT {COLUMNS} FROM exports WHERE account_id = $1 AND list_id = $2 AND id = $3"
+ONE = f"SELECT {COLUMNS} FROM exports WHERE account_id = $1 AND list_id IS NOT DISTINCT FROM $2::uuid AND id = $3"
 AFTER = (
     f"SELECT {COLUMNS} FROM exports WHERE account_id = $1 AND list_id = $2 AND id > $3 ORDER BY id LIMIT $4"
 )
@@ -59,7 +59,8 @@ UPDATE exports SET round = round + 1, attempts = 0,
        state = CASE WHEN state = 'ready' OR $5 THEN 'removed' ELSE state END,
        error_code = CASE WHEN state = 'ready' OR $5 THEN $3 END,
        error_detail = CASE WHEN state = 'ready' OR $5 THEN $4 END
- WHERE account_id = $1 AND list_id = $2 AND ($6::uuid IS NULL OR id = $6) AND state IN ('waiting', 'running', 'ready')
+ WHERE account_id = $1 AND (list_id = $2 OR $7 AND list_id IS NULL) AND ($6::uuid IS NULL OR id = $6)
+   AND state IN ('waiting', 'running', 'ready')
 RETURNING id
 """
 FORGET_CHUNKS = "DELETE FROM export_chunks WHERE account_id = $1 AND export_id = ANY($2::uuid[])"
@@ -100,7 +101,7 @@ async def insert(tx: Transaction, it: Export) -> None:
     await tx.driver.execute(INSERT, it.account_id, it.id, it.list_id, wish, str(it.state), it.created_at)
 
 
-async def one(tx: Transaction, account_id: UUID, list_id: UUID, export_id: UUID) -> Export | None:
+async def one(tx: Transaction, account_id: UUID, list_id: UUID | None, export_id: UUID) -> Export | None:
     row = await tx.driver.fetchrow(ONE, account_id, list_id, export_id)
     return None if row is None else export_of(row)
 
@@ -170,9 +171,11 @@ async def take_back(
     *,
     only: UUID | None = None,
     for_good: bool = False,
+    account: bool = False,
 ) -> list[UUID]:
-    """Removes a list's files, or one. What is being made begins again, or with `for_good` is removed too."""
-    rows = await tx.driver.fetch(TAKE_BACK, account_id, list_id, *error, for_good, only)
+    """Removes a list's files, or one; with `account` those of the whole account too. What is being made begins again, or
+    with `for_good` is removed too."""
+    rows = await tx.driver.fetch(TAKE_BACK, account_id, list_id, *error, for_good, only, account)
     ids = [row["id"] for row in rows]
     if ids:
         await tx.driver.execute(FORGET_CHUNKS, account_id, ids, timeout=600)

@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 
 from mailmaker.common.contracts.marks import marked
 from mailmaker.contacts.domain.exports import CellKind, Column, Format
+from mailmaker.contacts.storage.archive import Sink
 
 Row = Sequence[str | None]
 
@@ -121,31 +122,11 @@ _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\r\ufffe\uffff]|_(?=x[0-9A-Fa-f
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,14})?\Z").match
 
 
-class _Sink(io.RawIOBase):
-    """Holds what the zip file has written since it was last asked."""
-
-    def __init__(self) -> None:
-        self._made = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: object, /) -> int:
-        piece = bytes(data)  # type: ignore[call-overload]
-        self._made += piece
-        return len(piece)
-
-    def taken(self) -> bytes:
-        made = bytes(self._made)
-        self._made.clear()
-        return made
-
-
 class Workbook:
     """One sheet. Numbers that a spreadsheet keeps exactly are numbers, booleans are booleans, all else is text."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._sink = _Sink()
+        self._sink = Sink()
         self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         for name, text in _PARTS.items():
             self._zip.writestr(name, _HEAD + text)

@@ -1,4 +1,7 @@
-"""contacts.storage.migrations: exports, and the bytes of their files until they are forgotten."""
+"""contacts.storage.migrations: exports and the bytes of their files; when an account was closed, and when emptied.
+
+The previous release writes neither column: an account that it closes is emptied only when this one has said when.
+"""
 
 from alembic import op
 from mailmaker.common.storage.tables_v1 import protect
@@ -52,6 +55,9 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     for statement in STATEMENTS:
         op.execute(statement)
+    op.execute("ALTER TABLE accounts ADD COLUMN closed_at timestamptz, ADD COLUMN emptied_at timestamptz")
+    # Closed before anybody noted when: from now on, so that the whole grace is theirs.
+    op.execute("UPDATE accounts SET closed_at = now() WHERE state = 'closed'")
     for table in TABLES:
         protect(op, "contacts", table)
 
