@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -204,6 +206,36 @@ async def test_what_fell_is_tried_again_and_then_told(rig: Rig, monkeypatch: pyt
         await RunExports(rig.house).step()
         states.append((await seen(client, export))["state"])
     assert states == ["waiting"] * 5 + ["failed"]
+
+
+async def test_a_process_that_is_killed_leaves_no_half_file(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await a_list(client)
+    export = await ask(client, list_id)
+    url = rig.db._dsn.render_as_string(hide_password=False)
+    crasher = Path(__file__).with_name("export_crasher.py")
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, str(crasher), url, stdout=asyncio.subprocess.PIPE
+    )
+    assert child.stdout is not None
+    try:
+        assert await asyncio.wait_for(child.stdout.readline(), 60) == b"in the middle\n"
+        assert (await seen(client, export))["state"] == "running"
+        assert not await RunExports(rig.house).step(), "it is somebody's"
+    finally:
+        child.kill()
+        await child.wait()
+    async with asyncio.timeout(30):
+        while True:
+            if await RunExports(rig.house).step():
+                break
+            await asyncio.sleep(0.05)
+    assert [row["email"] for row in await rows_of(client, await seen(client, export))] == [
+        "ann@x.it",
+        "bob@x.it",
+    ]
+    async with rig.db.account(client.account) as tx:
+        assert await tx.driver.fetchval("SELECT count(*) FROM export_chunks") == 1
 
 
 async def test_two_workers_do_not_make_one_file_twice(rig: Rig) -> None:

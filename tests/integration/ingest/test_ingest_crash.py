@@ -149,3 +149,16 @@ async def test_files_that_nothing_needs_are_swept_once_they_are_old(ingest: Inge
     assert await Sweeper(ingest.db, ingest.files).sweep() == 0
     assert await Sweeper(ingest.db, ingest.files, old=-1).sweep() == 2
     assert ingest.on_disk() == [f"uploads/{waiting}"]
+
+
+async def test_refused_rows_are_kept_for_their_days_and_as_long_as_their_import_waits(ingest: Ingest) -> None:
+    over, waits = [await ingest.imported(b"email\nann@example.it\nnobody\n") for _ in range(2)]
+    await ingest.run("UPDATE imports SET state = 'applied' WHERE id = CAST(:id AS uuid)", id=over["id"])
+    young = Sweeper(ingest.db, ingest.files, old=-1)
+    assert await young.sweep() == 1
+    assert (await ingest.http.get(over["rejects_url"])).status_code == 200
+    assert await Sweeper(ingest.db, ingest.files, rejects_old=-1).sweep() == 1
+    gone = await ingest.http.get(over["rejects_url"])
+    assert (gone.status_code, gone.json()["code"]) == (404, "rejects.none")
+    assert {name.partition("/")[2] for name in ingest.on_disk()} == {waits["id"]}
+    assert (await ingest.http.get(waits["rejects_url"])).status_code == 200

@@ -26,7 +26,7 @@ from mailmaker.ingest.actions.opening import Opener
 from mailmaker.ingest.actions.pgp import PURPOSE, PgpKeys
 from mailmaker.ingest.actions.read import ReaderWorker
 from mailmaker.ingest.actions.receive import Receiver
-from mailmaker.ingest.actions.sweep import Sweeper
+from mailmaker.ingest.actions.sweep import DAY, Sweeper
 from mailmaker.ingest.actions.tell import Teller
 from mailmaker.ingest.api import drops, imports, internal, profiles, state
 from mailmaker.ingest.drop.ftps import FtpsServer, Way
@@ -78,7 +78,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Pruner(db),
         Courier(db, bus, figures),
         Consumer(db, bus, CONSUMER, hears(db, files), figures, member=settings.member or None),
-        Sweeper(db, files),
+        Sweeper(db, files, old=settings.files_kept_days * DAY, rejects_old=settings.rejects_kept_days * DAY),
     ]
     workers += [ReaderWorker(n, db, files, clock, wake) for n in range(1, settings.parsers + 1)]
     workers += [collector, *doors]

@@ -56,6 +56,15 @@ class Settings(ServiceSettings):
     drop_cut: float = Field(
         86400.0, gt=0, description="Seconds after which a file that was never finished is given up."
     )
+    files_kept_days: float = Field(
+        1.0,
+        gt=0,
+        le=3650,
+        description="Days that an upload and its staged rows are kept once nothing needs them.",
+    )
+    rejects_kept_days: float = Field(
+        30.0, gt=0, le=3650, description="Days that the refused rows of an import can be fetched."
+    )
     drop_kept_days: float = Field(30.0, gt=0, description="Days that done, rejected and reports are kept.")
     drop_quota_bytes: int = Field(
         20 << 30, ge=1, description="Bytes an inbox may hold, unless the drop says otherwise."

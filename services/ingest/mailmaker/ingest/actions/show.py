@@ -50,8 +50,10 @@ async def rejects_file(db: Database, files: Files, call: Call, import_id: UUID) 
     async with db.account(call.account_id) as tx:
         of = allowed(call, await store.one(tx, call.account_id, import_id))
     path = files.rejects(import_id)
-    if not of.has_rejects or not path.exists():
+    if not of.has_rejects:
         raise NoRejects("the file has not been read to its end")
+    if not path.exists():
+        raise NoRejects("the refused rows are not kept any more; send the file again")
     return path
 
 

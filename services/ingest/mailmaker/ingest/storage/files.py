@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -56,6 +56,10 @@ class Files:
     async def forget_all(self, import_id: UUID) -> None:
         """Removes all that is kept of an import, its rejects too."""
         await self.forget(import_id)
+        await self.forget_rejects(import_id)
+
+    async def forget_rejects(self, import_id: UUID) -> None:
+        """Removes the refused rows of an import; that there were some stays known."""
         await asyncio.to_thread(self.rejects(import_id).unlink, missing_ok=True)
 
     async def every(self) -> list[UUID]:
@@ -72,12 +76,16 @@ class Files:
 
     async def older_than(self, seconds: float) -> list[UUID]:
         """The imports whose upload or staged file was written longer ago."""
-        return await asyncio.to_thread(self._older_than, seconds)
+        return await asyncio.to_thread(self._older_than, seconds, ("uploads", "staged", "outlines"))
 
-    def _older_than(self, seconds: float) -> list[UUID]:
+    async def rejects_older_than(self, seconds: float) -> list[UUID]:
+        """The imports whose rejects were written longer ago."""
+        return await asyncio.to_thread(self._older_than, seconds, ("rejects",))
+
+    def _older_than(self, seconds: float, kinds: Sequence[str]) -> list[UUID]:
         newest = time.time() - seconds
         found: set[UUID] = set()
-        for kind in ("uploads", "staged", "outlines"):
+        for kind in kinds:
             for path in (self._root / kind).iterdir():
                 with contextlib.suppress(ValueError, OSError):
                     if path.stat().st_mtime < newest:
