@@ -41,9 +41,15 @@ def _write(source: Path, book: Path, rows: int) -> None:
 
 async def _read(folder: Path, book: Path, rows: int) -> float:
     plain = str(folder / "plain")
-    places = [str(folder / name) for name in ("outline", "rejects")]
     job = Job(
-        str(book), plain, *places, key="email", country="IT", today=date.today().isoformat(), task="open"
+        task="open",
+        upload=str(book),
+        staged=plain,
+        outline=str(folder / "outline"),
+        rejects=str(folder / "rejects"),
+        key="email",
+        country="IT",
+        today=date.today().isoformat(),
     )
     began = time.perf_counter()
     async with reading(job) as child:
