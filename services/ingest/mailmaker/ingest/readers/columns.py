@@ -16,7 +16,7 @@ from mailmaker.ingest.domain import cells
 from mailmaker.ingest.domain.cells import BadCell
 from mailmaker.ingest.domain.dates import with_iso
 from mailmaker.ingest.domain.fields import Field
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+from mailmaker.ingest.readers.mobiles import e164, mobile
 
 MOST_CACHED = 30_000
 _NEEDS_QUOTES = re.compile(r'[",\r\n\\]').search
@@ -168,7 +168,7 @@ def column(
     if field.kind == "email":
         return Plain(index, field, _email, _PLAIN_ADDRESS, _PLAIN_LENGTH)
     if field.kind == "mobile":
-        return Plain(index, field, _mobile(country), _e164(country), 20)
+        return Plain(index, field, mobile(country), e164(country), 20)
     if field.kind == "fkey":
         return Plain(index, field, _key, _PLAIN_KEY, 64, lambda cell: quoted(cells.fkey(cell, marked=True)))
     one = _converter(field, country, today, habits)
@@ -219,40 +219,3 @@ def _email(cell: str) -> str:
     if len(lowered) <= _PLAIN_LENGTH and _PLAIN_EMAIL(lowered) and domain.isascii():
         return lowered
     return cells.email(found)
-
-
-def _national(country: str) -> tuple[str, str, str] | None:
-    """(+code, trunk prefix, pattern of mobile numbers) where the country alone has its calling code."""
-    about = PhoneMetadata.metadata_for_region(country, None)
-    if about is None or about.country_code is None or about.mobile is None:
-        return None
-    regions = COUNTRY_CODE_TO_REGION_CODE.get(about.country_code, ())
-    # +39 is the Vatican's too, for land lines only.
-    if about.mobile.national_number_pattern is None or (len(regions) > 1 and country != "IT"):
-        return None
-    trunk = about.national_prefix if about.national_prefix == about.national_prefix_for_parsing else None
-    return f"+{about.country_code}", trunk or "", str(about.mobile.national_number_pattern)
-
-
-def _e164(country: str) -> str:
-    """A pattern of numbers that are written as they are kept. One that matches nothing where there is none."""
-    national = _national(country)
-    return r"(?!)" if national is None else rf"\{national[0]}(?:{national[2]})"
-
-
-def _mobile(country: str) -> Convert:
-    """Separators and a missing prefix are mended by text where the result is surely the same; else by phonenumbers."""
-    national = _national(country)
-    if national is None:
-        return partial(cells.mobile, country=country)
-    code, trunk, pattern = national
-    known = re.compile(pattern, re.ASCII).fullmatch
-
-    def one(cell: str) -> str:
-        digits = cell.strip().replace(" ", "").replace("-", "").replace(".", "")
-        if digits.startswith("00"):
-            digits = "+" + digits[2:]
-        rest = digits[len(code) :] if digits.startswith(code) else digits.removeprefix(trunk)
-        return code + rest if known(rest) and digits.isascii() else cells.mobile(cell, country)
-
-    return one
