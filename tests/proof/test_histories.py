@@ -295,8 +295,8 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: any(len(self.model.of(of)) > 1 for of in LISTS))
     @rule(pick=picks, with_=picks, keep=st.dictionaries(
         st.sampled_from(FIELDS), st.sampled_from(("this", "other")), max_size=3
-    ))  # fmt: skip
-    def two_records_become_one(self, pick: int, with_: int, keep: dict[str, str]) -> None:
+    ), says_no=st.booleans())  # fmt: skip
+    def two_records_become_one(self, pick: int, with_: int, keep: dict[str, str], says_no: bool) -> None:
         """The stricter word of the two stays, also for what their mails' links say later."""
         lists = [of for of in LISTS if len(self.model.of(of)) > 1]
         of = lists[pick % len(lists)]
@@ -318,6 +318,8 @@ class Histories(RuleBasedStateMachine):
         assert answer.json()["removed"] == str(self._id(other))
         self.model.merge(this, other, keep, lowered)
         self._compare(of, caught_up=True)
+        if says_no:
+            self._click(other.number, contacts_away=False)
 
     @precondition(lambda self: self.left())
     @rule(pick=picks)
