@@ -48,6 +48,8 @@ async def _owner(rig: Rig) -> tuple[dict[str, list[str]], Client]:
     )["id"]
     drop = (await send("POST", "/v1/drops", {"name": f"{MARK} drop", "list": list_id}))["id"]
     key = (await send("POST", "/v1/api-keys", {"name": f"{MARK} key", "scopes": ["contacts:read"]}))["id"]
+    export = (await send("POST", f"{of}/exports", {"format": "csv"}))["id"]
+    await rig.client.wait(f"{of}/exports/{export}", ("ready", "failed"))
     mailing = await rig.mailing([list_id], f"{MARK} mailing")
     shown = await send("GET", f"/v1/mailings/{mailing}")
     await rig.start(mailing)
@@ -70,7 +72,7 @@ async def _owner(rig: Rig) -> tuple[dict[str, list[str]], Client]:
         "profile": [profile], "profile_id": [profile], "drop_id": [drop], "key_id": [key], "mailing": [mailing],
         "mailing_id": [mailing], "template": [shown["template"]], "template_id": [shown["template"]],
         "sender": [shown["sender"]], "domain": [domain], "domain_id": [domain], "id": [str(told.suppression_id)],
-        "report": [report], "account_id": [rig.stage.dev["account_id"]], "email": [f"p0.{MARK}@apart.test"], "q": [MARK],
+        "report": [report], "export_id": [export], "account_id": [rig.stage.dev["account_id"]], "email": [f"p0.{MARK}@apart.test"], "q": [MARK],
     }  # fmt: skip
     return ids, rig.client
 

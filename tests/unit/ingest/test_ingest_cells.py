@@ -6,7 +6,7 @@ import json
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailmaker.common.mail.address import InvalidAddress, canonical_address, canonical_mobile
 from mailmaker.ingest.domain import cells
@@ -80,6 +80,8 @@ LOCALS = st.text(st.sampled_from("abzAZ019._+-'!"), min_size=1, max_size=70)
 DOMAINS = st.text(st.sampled_from("abzAZ019.-è"), min_size=1, max_size=70)
 
 
+# The first number or address of a country loads what is known of them.
+@settings(deadline=None)
 @given(local=LOCALS, domain=DOMAINS)
 def test_the_fast_road_of_addresses_says_what_the_slow_one_says(local: str, domain: str) -> None:
     raw = f"{local}@{domain}.it"
@@ -99,6 +101,7 @@ def test_addresses_that_need_a_look(raw: str) -> None:
 
 
 @pytest.mark.parametrize("country", ["IT", "FR", "DE", "ES", "PL", "AT", "CH", "GB", "US"])
+@settings(deadline=None)
 @given(digits=st.text("0123456789", min_size=6, max_size=12), style=st.integers(0, 3))
 def test_the_fast_road_of_mobiles_says_what_the_slow_one_says(country: str, digits: str, style: int) -> None:
     example = example_number_for_type(country, PhoneNumberType.MOBILE)
