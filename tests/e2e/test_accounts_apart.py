@@ -72,7 +72,8 @@ async def _owner(rig: Rig) -> tuple[dict[str, list[str]], Client]:
         "profile": [profile], "profile_id": [profile], "drop_id": [drop], "key_id": [key], "mailing": [mailing],
         "mailing_id": [mailing], "template": [shown["template"]], "template_id": [shown["template"]],
         "sender": [shown["sender"]], "domain": [domain], "domain_id": [domain], "id": [str(told.suppression_id)],
-        "report": [report], "export_id": [export], "account_id": [rig.stage.dev["account_id"]], "email": [f"p0.{MARK}@apart.test"], "q": [MARK],
+        "report": [report], "export_id": [export], 
+        "account_id": [rig.stage.dev["account_id"]], "email": [f"p0.{MARK}@apart.test"], "q": [MARK],
     }  # fmt: skip
     return ids, rig.client
 
@@ -199,7 +200,9 @@ async def test_row_level_security_alone_shows_nothing(rig: Rig) -> None:
                     held[house] += seen[owner]
                     assert seen[stranger] == 0, table
                     await conn.execute("SELECT set_config('mailmaker.account', $1, true)", str(stranger))
-                    assert await conn.execute(f"DELETE FROM {table}") == "DELETE 0", table
+                    if await conn.fetchval("SELECT has_table_privilege($1, 'DELETE')", table):
+                        gone = await conn.execute(f"DELETE FROM {table} WHERE account_id = $1", owner)
+                        assert gone == "DELETE 0", table
     finally:
         await conn.close()
     assert min(held[house] for house in HOUSES) > 0, held
