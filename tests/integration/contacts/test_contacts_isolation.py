@@ -75,7 +75,7 @@ def _doors(list_id: UUID, contact: dict[str, Any], import_id: str, key_id: str) 
         ("GET", f"{of}/contacts", None), ("PUT", f"{of}/contacts", {"email": "z@example.com"}),
         ("POST", f"{of}/contacts:batch", {"items": [{"contact": {"email": "z@example.com"}}]}), ("GET", one, None),
         ("PATCH", one, {"name": "x"}), ("DELETE", one, None), ("GET", f"{one}/history", None),
-        ("POST", f"{one}:erase", None), ("POST", f"{one}:merge", {"other": contact["id"][:-1] + "0"}),
+        ("POST", f"{one}:erase", None), ("POST", f"{one}:merge", {"other": str(new_id())}),
         ("PATCH", f"{of}/fields/points", {"name": "x"}), ("GET", f"{of}/contacts?sort=-created_at&consent=subscribed", None),
         ("GET", f"/v1/plans/{import_id}", None), ("GET", f"/v1/plans/{import_id}/rows", None),
         ("DELETE", f"/v1/api-keys/{key_id}", None),

@@ -206,6 +206,22 @@ async def test_the_link_of_a_record_that_was_merged_away_names_the_one_that_stay
         assert [entry["door"] for entry in found.json()["items"]] == ["link"]
 
 
+@pytest.mark.parametrize("away", [False, True])
+async def test_records_of_one_address_that_were_merged_are_named_once(
+    door: Door, contacts: FakeContacts, away: bool
+) -> None:
+    account, _ = contacts.account()
+    of = contacts.list(account)
+    gone, stayed = contacts.contact(of, "ada@example.it"), contacts.contact(of, "ada@example.it")
+    person = SamePerson(contact_id=stayed.contact_id, email_key=stayed.email_key, mobile_key=None)
+    contacts.contacts[gone.contact_id] = gone.model_copy(update={"merged_into": (person, person)})
+    contacts.away = away
+    assert (await door.http.post("/u/" + door.token(account, gone))).status_code == 200
+    contacts.away = False
+    page = await door.feed_until(lambda p: len({s for item in p["items"] for s in item["subjects"]}) == 3)
+    assert all(len(set(item["subjects"])) == len(item["subjects"]) for item in page["items"])
+
+
 async def test_a_no_heard_while_contacts_was_away_is_completed_with_the_record_that_stayed(
     door: Door, contacts: FakeContacts
 ) -> None:

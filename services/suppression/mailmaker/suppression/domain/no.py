@@ -61,7 +61,8 @@ class No:
 
     @property
     def subjects(self) -> tuple[bytes, ...]:
-        return (self.named, *(s for s in self.others if s != self.named))
+        """Each key once: records that became one person often share an address."""
+        return tuple(dict.fromkeys((self.named, *self.others)))
 
     def place(self, subject: bytes) -> Place:
         return Place(
