@@ -53,10 +53,10 @@ def person_subjects(row: ContactRow, channel: Channel) -> tuple[bytes, ...]:
     """The suppression key of the contact's address on this channel, if it has one. Where its record has become part of
     others, theirs too, with the others themselves: it is one person who says "no"."""
     own = _address(row, channel)
-    return (
-        *own,
-        *(s for one in row.merged_into for s in (contact_subject(one.contact_id), *_address(one, channel))),
+    others = (
+        s for one in row.merged_into for s in (contact_subject(one.contact_id), *_address(one, channel))
     )
+    return tuple(dict.fromkeys((*own, *others)))
 
 
 def _address(record: ContactRow | SamePerson, channel: Channel) -> tuple[bytes, ...]:
