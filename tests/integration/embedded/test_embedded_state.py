@@ -14,12 +14,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from mailmaker.common.embedded import ports as ports_of
 from mailmaker.common.embedded import postgres_home
 from mailmaker.common.embedded.errors import AlreadyUp
 from mailmaker.common.embedded.infrastructure import PostgresHere
 from mailmaker.common.embedded.options import BusKind, UpOptions, scale_of
 from mailmaker.common.embedded.plan import as_role, draw, in_database
-from mailmaker.common.embedded.ports import Ports
+from mailmaker.common.embedded.ports import Ports, free_port
 from mailmaker.common.embedded.state import State
 
 HOUSES = ("contacts", "dispatch")
@@ -48,6 +49,16 @@ def test_ports_are_remembered_while_they_are_free(tmp_path: Path) -> None:
     ports = Ports(tmp_path / "ports.json")
     assert ports.get("a") == first
     assert ports.renew("a") != first
+
+
+def test_a_port_that_nobody_has_bound_yet_is_not_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL, Kafka and the services each remember their own, and all are drawn before the services start."""
+    first = free_port()
+    monkeypatch.setattr(ports_of, "_RANGE", range(first, first + 200))
+    drawn = [Ports(tmp_path / f"{number}.json").get("a") for number in range(50)]
+    assert len({first, *drawn}) == 51
 
 
 def test_plan_is_the_same_at_each_start(tmp_path: Path) -> None:

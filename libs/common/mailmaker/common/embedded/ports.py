@@ -8,6 +8,8 @@ from pathlib import Path
 # Below the range from which kernels take the ports of outgoing connections, so that none of those is sitting
 # on a remembered port when we come back to it.
 _RANGE = range(20_000, 32_000)
+# Said to somebody of this process, who has perhaps not bound it yet.
+_given: set[int] = set()
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -21,8 +23,9 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_port() -> int:
-    for port in random.SystemRandom().sample(_RANGE, 200):
-        if is_free(port):
+    for port in random.SystemRandom().sample(_RANGE, min(200, len(_RANGE))):
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
     raise OSError("no free TCP port between 20000 and 32000")
 
@@ -40,7 +43,10 @@ class Ports:
     def get(self, name: str) -> int:
         """The port of that name: the one it had if that is free, else a new one."""
         port = self._kept.get(name)
-        return port if port is not None and is_free(port) else self.renew(name)
+        if port is None or not is_free(port):
+            return self.renew(name)
+        _given.add(port)
+        return port
 
     def renew(self, name: str) -> int:
         port = free_port()
