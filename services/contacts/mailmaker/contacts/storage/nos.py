@@ -37,7 +37,6 @@ SELECT channel, subject FROM nos
 UNION ALL
 SELECT channel, subject FROM tombstones WHERE account_id = $1 AND channel IN ('email', 'sms') AND subject = ANY($2::bytea[])
 """
-BURIED = "SELECT channel, subject FROM tombstones WHERE account_id = $1 AND subject = ANY($2::bytea[])"
 BURY = """
 INSERT INTO tombstones (account_id, channel, subject, erased_at)
 SELECT $1, c, s, $2 FROM unnest($3::text[], $4::bytea[]) AS t(c, s)
@@ -93,12 +92,6 @@ async def standing(
     """The "no"s and tombstones, as (channel, subject), that concern these suppression keys in a list."""
     rows = await tx.driver.fetch(STANDING, account_id, list(subjects), list_id, NOBODY, list(reasons))
     return [(row["channel"], bytes(row["subject"])) for row in rows]
-
-
-async def buried(tx: Transaction, account_id: UUID, subjects: Sequence[bytes]) -> set[tuple[str, bytes]]:
-    """The tombstones among these suppression keys, as (channel, subject)."""
-    rows = await tx.driver.fetch(BURIED, account_id, list(subjects))
-    return {(row["channel"], bytes(row["subject"])) for row in rows}
 
 
 async def bury(tx: Transaction, account_id: UUID, at: datetime, stones: Sequence[tuple[str, bytes]]) -> None:
