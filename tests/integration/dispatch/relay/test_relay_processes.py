@@ -49,13 +49,18 @@ async def until_seen(server: ScriptedServer, count: int) -> None:
 
 
 async def swept(stage: Stage) -> float:
-    """Sweeps as another process would, until nothing is in a dead relay's hands. Returns how long that took."""
+    """Sweeps as another process would, until no relay is left and nothing in its hands. Returns how long that took."""
     sweeper, began = LeaseSweeper(stage.db, Metrics()), time.monotonic()
     async with asyncio.timeout(30):
-        while (found := await stage.states()).get("sending", 0) + found.get("claimed", 0):
+        while await held(stage) or await stage.rows("SELECT FROM relays"):
             await asyncio.sleep(0.2)
             await sweeper.sweep()
     return time.monotonic() - began
+
+
+async def held(stage: Stage) -> int:
+    found = await stage.states()
+    return found.get("sending", 0) + found.get("claimed", 0)
 
 
 async def ended(stage: Stage) -> bool:

@@ -125,6 +125,9 @@ async def _mapped_failures() -> AsyncIterator[None]:
     """Turns "PostgreSQL is away" into one temporary error; everything else passes through."""
     try:
         yield
+    except asyncpg.InternalClientError as wrong:
+        # The server has said its last word, and the end of the connection is not read yet.
+        raise StorageUnavailable("PostgreSQL ended the connection") from wrong
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as wrong:
         if _is_away(wrong):
             raise StorageUnavailable("PostgreSQL does not answer") from wrong
