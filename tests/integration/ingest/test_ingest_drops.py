@@ -373,8 +373,12 @@ async def test_what_was_kept_long_enough_goes(dropping: Dropping) -> None:
     await dropping.look()
     assert len(dropping.names(drop, "reports")) == 1
     collector = dropping.new_collector(kept=0.01)
-    await collector.look()
-    assert dropping.names(drop, "rejected") == dropping.names(drop, "reports") == []
+
+    async def gone() -> bool:
+        await collector.look()
+        return dropping.names(drop, "rejected") == dropping.names(drop, "reports") == []
+
+    await dropping.until("what was kept has gone", gone)
     assert dropping.names(drop, "in") == ["people.txt.part"]
     assert await dropping.files(drop) == []
 

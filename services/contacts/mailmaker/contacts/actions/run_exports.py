@@ -17,7 +17,7 @@ from mailmaker.common.web.problem import Problem
 from mailmaker.contacts.actions.exports import CLOSED
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.segments import kept_rule
-from mailmaker.contacts.actions.waiting import woken
+from mailmaker.contacts.actions.waiting import work_off
 from mailmaker.contacts.domain.exports import MOST_ROWS_XLSX, Export, columns_of, whom
 from mailmaker.contacts.domain.lists import ContactList
 from mailmaker.contacts.domain.segments import Rule, day_of
@@ -77,14 +77,7 @@ class RunExports:
         self._most_rows = most_rows
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            worked = False
-            try:
-                worked = await self.step()
-            except StorageUnavailable as wrong:
-                logger("contacts.actions").info("exports wait", reason=str(wrong))
-            if not worked:
-                await woken(stop, self._house.export_waits, LOOK_EVERY)
+        await work_off("exports", self.step, stop, self._house.export_waits, LOOK_EVERY)
 
     async def step(self) -> bool:
         """Works on the first export that waits and that nobody else has. False when there is none."""

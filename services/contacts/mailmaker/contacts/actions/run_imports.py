@@ -17,7 +17,7 @@ from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell_imports import report
 from mailmaker.contacts.actions.undo_import import undo_import
-from mailmaker.contacts.actions.waiting import woken
+from mailmaker.contacts.actions.waiting import work_off
 from mailmaker.contacts.domain.plans import Plan
 from mailmaker.contacts.storage import opt_outs, plans, undos
 
@@ -39,14 +39,7 @@ class RunImports:
         self._follow = follow
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            worked = False
-            try:
-                worked = await self.step()
-            except StorageUnavailable as wrong:
-                logger("contacts.actions").info("imports wait", reason=str(wrong))
-            if not worked:
-                await woken(stop, self._house.import_waits, LOOK_EVERY)
+        await work_off("imports", self.step, stop, self._house.import_waits, LOOK_EVERY)
 
     async def step(self) -> bool:
         """Works on the first import that waits and that nobody else has. False when there is none."""

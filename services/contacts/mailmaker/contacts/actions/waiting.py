@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+
+from mailmaker.common.ops.logging import logger
+from mailmaker.common.storage.engine import StorageUnavailable
 
 
 async def woken(stop: asyncio.Event, bell: asyncio.Event, at_most: float) -> None:
@@ -15,3 +19,21 @@ async def woken(stop: asyncio.Event, bell: asyncio.Event, at_most: float) -> Non
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     bell.clear()
+
+
+async def work_off(
+    what: str,
+    step: Callable[[], Awaitable[bool]],
+    stop: asyncio.Event,
+    bell: asyncio.Event,
+    look_every: float,
+) -> None:
+    """Takes one step after the other until stopped; sleeps when one finds nothing to do, and while PostgreSQL is away."""
+    while not stop.is_set():
+        worked = False
+        try:
+            worked = await step()
+        except StorageUnavailable as wrong:
+            logger("contacts.actions").info(f"{what} wait", reason=str(wrong))
+        if not worked:
+            await woken(stop, bell, look_every)

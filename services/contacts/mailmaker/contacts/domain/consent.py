@@ -11,9 +11,6 @@ they are deliverability, which suppression and dispatch look after."""
 PERSONAL = WITHDRAWING - {"manual"}
 """Those that nobody but the person takes back."""
 
-FOR_GOOD = frozenset({"erased"})
-"""Reasons whose "no" also meets rows that come later under another list: what a tombstone does."""
-
 
 class Consent(StrEnum):
     """A contact's word on one channel."""

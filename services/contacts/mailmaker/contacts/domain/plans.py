@@ -16,7 +16,7 @@ from uuid import UUID
 from mailmaker.common.contracts.suppressions import Scope
 from mailmaker.common.mail.address import Channel
 from mailmaker.contacts.domain.consent import Consent, at_birth, opted_out
-from mailmaker.contacts.domain.lists import STANDARD_FIELDS, KeyKind
+from mailmaker.contacts.domain.lists import STANDARD_FIELDS
 
 Mode = Literal["incremental", "add", "update", "full", "opt_out"]
 """incremental writes new and known contacts; add only new ones; update only known ones; full also removes whom the file
@@ -212,8 +212,3 @@ class Plan:
 
     def with_state(self, state: str) -> Plan:
         return replace(self, state=state)
-
-
-def wants_key(kind: KeyKind, fields: tuple[str, ...]) -> bool:
-    """Whether the file has the list's key at all."""
-    return str(kind) in fields
