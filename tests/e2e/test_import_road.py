@@ -26,7 +26,9 @@ def people(count: int, mark: str) -> list[Row]:
 async def opened(rig: Rig) -> str:
     """A list with a number of its own beside the standard fields."""
     list_id = await rig.client.open_list(f"road {time.time_ns()}")
-    await rig.client.send("PUT", f"/v1/lists/{list_id}/fields", [{"name": "points", "type": "number"}])
+    await rig.client.send(
+        "PUT", f"/v1/lists/{list_id}/fields", {"fields": [{"name": "points", "type": "number"}]}
+    )
     return list_id
 
 
