@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
+import pytest
 from contacts_house import Client, Rig
 from mailmaker.common.contracts.contacts import (
     ContactsChanged,
@@ -135,3 +137,59 @@ async def test_of_somebody_erased_an_undo_knows_nothing(rig: Rig) -> None:
     found = await undone(rig, client, plan)
     assert found["undone"] == {"restored": 1, "partly": 0, "kept": 0}
     assert sorted(await client.contacts(list_id)) == ["p1@example.com"]
+
+
+WHOLE = """
+UPDATE plan_rows SET before = jsonb_set(before, '{custom}', '{"b": 1}' || coalesce(before -> 'custom', '{}')),
+                     after = jsonb_set(after, '{custom}', '{"b": 1}' || coalesce(after -> 'custom', '{}'))
+ WHERE account_id = $1 AND import_id = $2 AND before IS NOT NULL AND after IS NOT NULL
+"""
+"""As an earlier release wrote them: every custom field of the contact, changed or not."""
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+async def test_an_undo_takes_custom_fields_one_by_one(rig: Rig, earlier: bool) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    fields = [{"name": name, "type": "number"} for name in "abc"]
+    await client.ask("PUT", f"/v1/lists/{list_id}/fields", {"fields": fields})
+
+    def rows(**custom: dict[str, int]) -> list[dict[str, str]]:
+        return [{"email": f"{who}@example.com", "custom": json.dumps(held)} for who, held in custom.items()]
+
+    old = {"a": 1, "b": 1}
+    first = rows(other=old, new={"b": 1}, gone=old, same=old, half=old, all=old)
+    await rig.import_rows(client, list_id, first, custom=["a", "b"])
+    changed = rows(other={"a": 2}, new={"a": 2}, gone={}, same={"a": 2}, half={"a": 2, "c": 3}, all={"a": 2})
+    plan = await rig.import_rows(
+        client, list_id, changed, custom=["a", "c"], empty_cells_by_field={"a": "erase"}
+    )
+    assert plan["counts"]["updated"] == 6
+    shown = (await client.ask("GET", f"/v1/plans/{plan['import_id']}/rows")).json()["items"]
+    facts = {json.dumps([row["before"], row["after"]], sort_keys=True) for row in shown}
+    assert facts == {
+        '[{"custom.a": 1}, {"custom.a": 2}]',
+        '[{"custom.a": 1}, {"custom.a": 2, "custom.c": 3}]',
+        '[{"custom.a": 1}, {}]',
+        '[{}, {"custom.a": 2}]',
+    }
+    if earlier:
+        async with rig.db.account(client.account) as tx:
+            await tx.driver.execute(WHOLE, client.account, UUID(plan["import_id"]))
+    # Since then another field was written, or the very one.
+    for who, custom in (("other", {"b": 9}), ("new", {"b": 9}), ("same", {"a": 9}), ("half", {"a": 9})):
+        await client.put(list_id, email=f"{who}@example.com", custom=custom)
+    found = await undone(rig, client, plan)
+    assert found["undone"] == {"restored": 4, "partly": 1, "kept": 1}
+    after = await client.contacts(list_id)
+    assert {email.partition("@")[0]: contact["custom"] for email, contact in after.items()} == {
+        "other": {"a": 1, "b": 9},
+        "new": {"b": 9},
+        "gone": {"a": 1, "b": 1},
+        "same": {"a": 9, "b": 1},
+        "half": {"a": 9, "b": 1},
+        "all": {"a": 1, "b": 1},
+    }
+    said = await verdicts(client, plan)
+    told = {who: said[after[f"{who}@example.com"]["id"]] for who in ("other", "same", "half")}
+    assert told == {"other": "restored", "same": "kept", "half": "partly"}

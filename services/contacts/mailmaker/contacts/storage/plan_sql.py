@@ -82,7 +82,8 @@ _CONSENTS = ("email_consent", "sms_consent")
 
 
 def _facts(names: Sequence[str], side: str, other: str | None = None) -> str:
-    """The fields of one side as JSON, those that differ from the other; without another, all that have a value."""
+    """The fields of one side as JSON, those that differ from the other, custom ones too; without another, all that have
+    a value."""
     pairs = []
     for name in names:
         value = f"{side}.{name}"
@@ -91,7 +92,9 @@ def _facts(names: Sequence[str], side: str, other: str | None = None) -> str:
         pairs.append(f"'{name}', {value}")
     custom = f"nullif({side}.custom, '{{}}')"
     if other is not None:
-        custom = f"CASE WHEN {side}.custom <> {other}.custom THEN {custom} END"
+        custom = f"""CASE WHEN {side}.custom <> {other}.custom THEN (
+            SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each({side}.custom) e
+             WHERE ({other}.custom -> e.key) IS DISTINCT FROM e.value) END"""
     return f"jsonb_strip_nulls(jsonb_build_object({', '.join(pairs)}, 'custom', {custom}))"
 
 

@@ -1,6 +1,8 @@
 """contacts.storage.undo_sql: an applied plan taken back set-based, through the same `changes` as a file (plan_sql).
 
-Restored is what still is as the import left it; of a row whose person was erased neither side is known.
+Restored is what still is as the import left it, field by field, also each custom field by itself: rows of plans that an
+earlier release wrote hold every custom field of the contact on both sides, changed or not. Of a row whose person was erased
+neither side is known.
 `verdicts` says of each row whether all, some or nothing of it was.
 A consent is never among what is restored: an import only lowers consents, and an undo raises none.
 """
@@ -31,8 +33,20 @@ def _stands(name: str) -> str:
 
 
 _FIELDS = (*STANDARD_FIELDS, "custom")
-_MANY_SAID = " + ".join(f"{_said(name)}::int" for name in _FIELDS)
-_MANY_STAND = " + ".join(f"{_stands(name)}::int" for name in _FIELDS)
+_MANY_SAID = " + ".join(f"{_said(name)}::int" for name in STANDARD_FIELDS)
+_MANY_STAND = " + ".join(f"{_stands(name)}::int" for name in STANDARD_FIELDS)
+# Of a row's custom fields: how many the import changed, which of them still are as it left them, and what those were.
+_CUSTOM = """
+CROSS JOIN LATERAL (
+      SELECT count(*) AS said, count(*) FILTER (WHERE n.stands) AS stand,
+             coalesce(array_agg(n.name) FILTER (WHERE n.stands), '{}') AS names,
+             coalesce(jsonb_object_agg(n.name, n.was) FILTER (WHERE n.stands AND n.was IS NOT NULL), '{}') AS was
+        FROM (SELECT k.name, r.before -> 'custom' -> k.name AS was,
+                     (c.custom -> k.name) IS NOT DISTINCT FROM (r.after -> 'custom' -> k.name) AS stands
+                FROM (SELECT jsonb_object_keys(r.before -> 'custom')
+                       UNION SELECT jsonb_object_keys(r.after -> 'custom')) k (name)
+               WHERE (r.before -> 'custom' -> k.name) IS DISTINCT FROM (r.after -> 'custom' -> k.name)) n) o
+"""
 _ADDRESS_STANDS = " OR ".join(_stands(name) for name in ("email", "mobile", "fkey"))
 _ROWS = """
 SELECT row_number() OVER (ORDER BY action, contact_id)::int AS line, action, contact_id, before, after
@@ -44,18 +58,19 @@ WITH r AS MATERIALIZED ({_ROWS})
 INSERT INTO changes (line, contact_id, key_text, {", ".join(_FIELDS)}, email_before, sms_before, email_key, mobile_key,
                      fkey_hash, rekeyed)
 SELECT r.line, c.id, c.key_text,
-       {", ".join(f"CASE WHEN {_stands(name)} THEN {_of('before', name)} ELSE c.{name} END" for name in _FIELDS)},
-       c.email_consent, c.sms_consent, c.email_key, c.mobile_key, c.fkey_hash, {_ADDRESS_STANDS}
-  FROM r JOIN contacts c ON c.account_id = $1 AND c.id = r.contact_id
- WHERE r.before IS NOT NULL AND r.after IS NOT NULL AND ({_MANY_STAND}) > 0
+       {", ".join(f"CASE WHEN {_stands(name)} THEN {_of('before', name)} ELSE c.{name} END" for name in STANDARD_FIELDS)},
+       (c.custom - o.names) || o.was, c.email_consent, c.sms_consent, c.email_key, c.mobile_key, c.fkey_hash,
+       {_ADDRESS_STANDS}
+  FROM r JOIN contacts c ON c.account_id = $1 AND c.id = r.contact_id {_CUSTOM}
+ WHERE r.before IS NOT NULL AND r.after IS NOT NULL AND {_MANY_STAND} + o.stand > 0
 """
 CHANGED_VERDICTS = f"""
 WITH r AS MATERIALIZED ({_ROWS})
 INSERT INTO verdicts
 SELECT r.action, r.contact_id,
        CASE WHEN c.id IS NULL OR m.stand = 0 THEN 'kept' WHEN m.stand < m.said THEN 'partly' ELSE 'restored' END
-  FROM r LEFT JOIN contacts c ON c.account_id = $1 AND c.id = r.contact_id
-       CROSS JOIN LATERAL (SELECT {_MANY_SAID} AS said, {_MANY_STAND} AS stand) m
+  FROM r LEFT JOIN contacts c ON c.account_id = $1 AND c.id = r.contact_id {_CUSTOM}
+       CROSS JOIN LATERAL (SELECT {_MANY_SAID} + o.said AS said, {_MANY_STAND} + o.stand AS stand) m
  WHERE r.before IS NOT NULL AND r.after IS NOT NULL AND m.said > 0
 """
 # A contact that the import created and nobody has written since: whoever writes one raises its version.
