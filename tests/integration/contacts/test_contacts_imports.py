@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 from contacts_house import PEPPER, Client, Rig
 from mailmaker.common.contracts.contacts import ContactsChanged, ContactsErased
 from mailmaker.common.mail.address import address_key
 from mailmaker.common.mail.subjects import address_subject, fkey_subject
+from mailmaker.common.storage.ids import new_id
 from mailmaker.contacts.actions.hear_imports import approve
 
 _WRITTEN = """
@@ -325,8 +327,58 @@ async def test_a_plan_above_its_limits_waits_and_is_approved_for_what_was_seen(r
     assert await approve(rig.house, client.account, UUID(plan["import_id"]))
     assert (await rig.until_settled(client, plan["import_id"]))["applied"]["removed"] == 4
     assert len(await client.contacts(list_id)) == 7
-    short = await rig.import_rows(client, list_id, people(5), guards=guards)
-    assert (short["state"], short["error"]["code"]) == ("quarantined", "guard.dropped")
+    # For its limit on removals the list is too small now, with 7 contacts.
+    few = await rig.import_rows(client, list_id, people(5), mode="full", guards={**guards, "min_contacts": 8})
+    assert (few["state"], few["error"]["code"]) == ("quarantined", "guard.dropped")
+
+
+async def test_a_file_is_compared_with_the_last_one_of_its_mode_and_profile(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    shops, clubs, guards = new_id(), new_id(), {"max_dropped_percent": 25}
+
+    async def sent(many: int, mode: str, profile: UUID | None = None, **more: Any) -> tuple[str, str | None]:
+        more = {"guards": guards, "profile_id": profile, **more}
+        plan = await rig.import_rows(client, list_id, people(many), mode=mode, **more)
+        return plan["state"], plan["error"] and plan["error"]["code"]
+
+    dropped = ("quarantined", "guard.dropped")
+    assert await sent(40, "full", shops) == ("applied", None)
+    # Short files come every hour, the whole list at night: neither says anything of the other.
+    assert await sent(4, "incremental") == ("applied", None)
+    assert await sent(2, "incremental") == dropped
+    assert await sent(29, "full", shops) == dropped
+    # Another profile's files have another size; one that came without a profile is compared with every one.
+    assert await sent(5, "full", clubs) == ("applied", None)
+    assert await sent(39, "full", shops) == ("applied", None)
+    assert await sent(4, "full", clubs) == ("applied", None)
+    assert await sent(3, "full") == ("applied", None)
+    assert await sent(2, "full", shops) == dropped
+    assert await sent(2, "full", shops, guards=None) == ("applied", None)
+
+
+async def test_a_file_whose_key_comes_from_another_column_waits(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list("fkey")
+    rows = [{"fkey": str(i), "email": f"p{i}@example.com"} for i in range(3)]
+
+    async def sent(column: str | None, **more: Any) -> dict[str, Any]:
+        return await rig.import_rows(client, list_id, rows, key="fkey", key_column=column, **more)
+
+    assert (await sent("Customer ID"))["state"] == "applied"
+    assert (await sent("customer_id"))["state"] == "applied"
+    for column, more in (("crm_code", {"mode": "update"}), (None, {})):
+        assert (await sent(column, **more))["state"] == "applied", "nothing to compare with"
+    # The last file of this mode did not say where its key came from.
+    assert (await sent("customer_id"))["state"] == "applied"
+    plan = await sent("crm_code")
+    assert (plan["state"], plan["error"]["code"]) == ("quarantined", "guard.key_changed")
+    assert "'crm_code'" in plan["error"]["detail"]
+    assert "'customer_id'" in plan["error"]["detail"]
+    assert (await sent("crm_code", guards={"key_changed": False}))["state"] == "applied"
+    assert (await sent("customer_id"))["error"]["code"] == "guard.key_changed"
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    assert (await rig.until_settled(client, plan["import_id"]))["state"] == "applied"
 
 
 async def test_a_file_with_findings_waits(rig: Rig) -> None:

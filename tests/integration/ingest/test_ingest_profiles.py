@@ -71,7 +71,10 @@ async def test_an_import_by_a_profile_does_what_the_profile_says(ingest: Ingest)
         "max_removed_percent": 5,
         "max_dropped_percent": None,
         "max_rejected_percent": 2.5,
+        "min_contacts": 0,
+        "key_changed": True,
     }
+    assert (told["key_column"], told["profile_id"]) == ("Posta", profile["id"])
     assert set(told["fields"]) == {"email", "birth_date", "city", "country", "name", "surname"}
 
 
@@ -88,6 +91,26 @@ async def test_what_is_strange_about_a_file_makes_it_wait(ingest: Ingest) -> Non
     assert ({one["code"] for one in told["findings"]}, told["apply"]) == (set(found), "on_approval")
     counted = await ingest.imported(b"email\na@b.it\nTOT;7\n", trailer="TOT;{count}")
     assert [one["code"] for one in counted["file"]["findings"]] == ["trailer.count"]
+
+
+async def test_a_full_file_is_guarded_where_nobody_says_how(ingest: Ingest) -> None:
+    file = b"Nome;E-Mail\nAnna;a@b.it\n"
+    for guards in (None, {"max_removed_percent": None, "key_changed": False}, {"max_removed_percent": 7}):
+        seen = await ingest.imported(file, mode="full", **({} if guards is None else {"guards": guards}))
+        assert (
+            seen["options"]["guards"]["max_removed_percent"]
+            == (guards or {"max_removed_percent": 20})["max_removed_percent"]
+        )
+    await ingest.imported(file, mode="update")
+    told = [
+        one["guards"] and (one["guards"]["max_removed_percent"], one["guards"]["min_contacts"])
+        for one in await ingest.told()
+    ]
+    assert told == [(20, 10), (None, 0), (7, 0), None]
+    assert [one["guards"] and one["guards"]["key_changed"] for one in await ingest.told()] == [
+        True, False, True, None,
+    ]  # fmt: skip
+    assert {(one["key_column"], one["profile_id"]) for one in await ingest.told()} == {("E-Mail", None)}
 
 
 async def test_profiles_are_kept_changed_and_forgotten(ingest: Ingest) -> None:

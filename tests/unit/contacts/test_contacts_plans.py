@@ -140,6 +140,41 @@ def test_a_plan_above_a_limit_waits(
     assert (found and (found.state, found.code)) == (code and ("quarantined", code))
 
 
+def test_a_limit_may_be_meant_for_larger_lists_only() -> None:
+    asked = options(limits=Limits(removed=20, of_contacts=10))
+    counts = Counts(rows=10, unchanged=10, removed=5)
+    assert guard(counts, asked, Known(contacts=9)) is None
+    found = guard(counts, asked, Known(contacts=10))
+    assert found is not None
+    assert (found.code, found.detail) == (
+        "guard.removed",
+        "5 of 10 contacts would be removed: more than 20 %",
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "guarded", "waits"),
+    [
+        ("customer_id", "crm_code", True, True),
+        ("customer_id", "crm_code", False, False),
+        ("E-Mail ", "email", True, False),
+        ("#", "§", True, True),
+        ("email", None, True, False),
+        (None, "email", True, False),
+    ],
+)
+def test_a_file_whose_key_comes_from_another_column_waits(
+    now: str | None, before: str | None, guarded: bool, waits: bool
+) -> None:
+    asked = options(key_column=now, limits=Limits(key_changed=guarded))
+    found = guard(Counts(rows=10, created=10), asked, Known(last_key_column=before))
+    assert (found is not None) == waits
+    if found is not None:
+        assert (found.state, found.code) == ("quarantined", "guard.key_changed")
+        assert repr(now) in found.detail
+        assert repr(before) in found.detail
+
+
 def test_a_strange_file_waits_with_the_first_finding() -> None:
     found = guard(
         Counts(rows=1, unchanged=1),

@@ -1,11 +1,11 @@
-"""unit: options that do not go together are named, each by itself."""
+"""unit: options that do not go together are named, each by itself; what guards a file for which nobody says so."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from mailmaker.ingest.domain.options import Options, contradictions
+from mailmaker.ingest.domain.options import Guards, Options, completed, contradictions
 
 LIST = "0198c5a0-0000-7000-8000-000000000001"
 BASIS = {"text": "They consented again in our shop."}
@@ -28,3 +28,27 @@ def test_each_is_named(said: dict[str, Any], names: list[str]) -> None:
     of = Options.from_json({"list": LIST, **said})
     assert [name for name, _, _ in contradictions(of)] == names
     assert Options.from_json(of.as_json()) == of
+
+
+@pytest.mark.parametrize(
+    ("mode", "said", "guards"),
+    [
+        ("incremental", None, None),
+        ("full", None, Guards(20, min_contacts=10)),
+        ("full", {}, Guards(20, min_contacts=10)),
+        ("full", {"max_rejected_percent": 5}, Guards(20, max_rejected_percent=5, min_contacts=10)),
+        ("full", {"min_contacts": 500}, Guards(20, min_contacts=500)),
+        ("full", {"max_removed_percent": 3}, Guards(3)),
+        ("full", {"max_removed_percent": None}, Guards()),
+        ("update", {"key_changed": False}, Guards(key_changed=False)),
+    ],
+)
+def test_a_full_file_is_guarded_unless_somebody_says_null(
+    mode: str, said: dict[str, Any] | None, guards: Guards | None
+) -> None:
+    of = Options.from_json({"list": LIST, "mode": mode, "guards": said})
+    assert of.guards == guards
+    # Also as it was kept, and where a profile says it.
+    assert Options.from_json(of.as_json()) == of
+    assert completed({"list": LIST}, {"mode": mode, "guards": said}).guards == guards
+    assert completed({"list": LIST, "mode": mode}, {"mode": "incremental", "guards": said}).guards == guards

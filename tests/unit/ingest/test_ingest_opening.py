@@ -7,7 +7,7 @@ import io
 import pytest
 from ingest_reading import not_utf8_at, rows_of
 from mailmaker.ingest.domain.fields import Field, list_fields, plain
-from mailmaker.ingest.domain.mapping import WrongColumns, map_columns
+from mailmaker.ingest.domain.mapping import WrongColumns, map_columns, with_defaults
 from mailmaker.ingest.readers.dialect import detect
 from mailmaker.ingest.readers.faults import Unreadable
 from mailmaker.ingest.readers.opening import Wishes, look, shape
@@ -90,6 +90,15 @@ def test_an_explicit_mapping_wins_and_may_pass_a_column_over() -> None:
     fields = list_fields(())
     mapped = map_columns(["posta", "nome", "name"], fields, "email", {"Posta": "email", "nome": None})
     assert [(t.index, t.field.name) for t in mapped.targets] == [(0, "email"), (2, "name")]
+
+
+def test_the_column_that_fills_a_field_is_named_as_it_can_be_shown() -> None:
+    fields = list_fields(())
+    mapped = with_defaults(
+        map_columns([" E-Mail\0 ", "x" * 999], fields, "email", {"x" * 999: "name"}), ["city"], fields
+    )
+    assert (mapped.column_of("email"), mapped.column_of("name")) == ("E-Mail", "x" * 200)
+    assert (mapped.column_of("city"), mapped.column_of("surname")) == (None, None)
 
 
 @pytest.mark.parametrize(

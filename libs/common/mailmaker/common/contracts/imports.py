@@ -18,9 +18,14 @@ class ImportGuards(BaseModel):
     max_removed_percent: float | None = None
     """Contacts that would be removed, of those in the list."""
     max_dropped_percent: float | None = None
-    """Rows fewer than in the list's last applied file."""
+    """Rows fewer than in the list's last applied file of the same mode, and of the same profile where both have one."""
     max_rejected_percent: float | None = None
     """Rows refused, of those in the file."""
+    min_contacts: int = 0
+    """`max_removed_percent` is asked of lists with at least so many contacts."""
+    key_changed: bool = True
+    """Whether a file whose `key_column` is another one than the last applied file's waits; that of the same mode and
+    profile."""
 
 
 class ImportFinding(BaseModel):
@@ -87,6 +92,10 @@ class ImportStaged(_OfImport):
     """The API key that sent the file, or the drop that it came by."""
     lawful_basis: ImportBasis | None = None
     """Stated with `protect_cancellations` false."""
+    key_column: str | None = None
+    """The header of the column that fills the list's key field; None where no column does."""
+    profile_id: UUID | None = None
+    """The saved profile that the file was read by."""
 
 
 @declared

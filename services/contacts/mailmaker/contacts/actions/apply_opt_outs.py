@@ -14,7 +14,7 @@ from mailmaker.common.storage.ids import new_id
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.tell import NOS, hexed
 from mailmaker.contacts.actions.tell_imports import held_back, report
-from mailmaker.contacts.domain.guards import Known, guard, still_guarded
+from mailmaker.contacts.domain.guards import guard, still_guarded
 from mailmaker.contacts.domain.opt_outs import Said, counted, said
 from mailmaker.contacts.domain.plans import Plan
 from mailmaker.contacts.domain.protection import keys_for
@@ -36,7 +36,7 @@ async def apply_opt_outs(house: Contacts, tx: Transaction, plan: Plan) -> None:
     newly, before = await opt_outs.judge(tx, plan)
     counts = counted(plan.options, newly=newly, before=before)
     now = house.clock.now()
-    known = await planning.known(tx, plan) if plan.options.limits.dropped is not None else Known()
+    known = await planning.known(tx, plan)
     guarded = guard(counts, plan.options, known)
     if plan.state == "approved" and plan.counts is not None:
         guarded = still_guarded(plan.counts, counts, plan.options, known)

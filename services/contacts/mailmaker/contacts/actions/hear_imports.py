@@ -67,6 +67,8 @@ def _options(event: ImportStaged) -> Options:
         received_at=event.received_at,
         sent_by=event.sent_by,
         basis=_basis(event),
+        key_column=event.key_column,
+        profile_id=event.profile_id,
     )
 
 
@@ -81,7 +83,13 @@ def _basis(event: ImportStaged) -> Basis | None:
 def _limits(guards: ImportGuards | None) -> Limits:
     if guards is None:
         return Limits()
-    return Limits(guards.max_removed_percent, guards.max_dropped_percent, guards.max_rejected_percent)
+    return Limits(
+        guards.max_removed_percent,
+        guards.max_dropped_percent,
+        guards.max_rejected_percent,
+        guards.min_contacts,
+        guards.key_changed,
+    )
 
 
 async def hear_cancelled(house: Contacts, event: ImportCancelled, heard: Heard) -> None:

@@ -19,10 +19,13 @@ class Guarded:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What of the list a guard looks at: its contacts, and the rows of the last file that was applied to it."""
+    """What of the list a guard looks at: its contacts, and of the last file that was applied to it its rows and the
+    column that filled the key. Files of one mode are compared, and of one profile where both have one: a short
+    incremental file after a full one tells nothing, nor does the full one after it."""
 
     contacts: int = 0
     last_rows: int | None = None
+    last_key_column: str | None = None
 
 
 def guard(counts: Counts, options: Options, known: Known) -> Guarded | None:
@@ -43,13 +46,28 @@ def guard(counts: Counts, options: Options, known: Known) -> Guarded | None:
         )
     for code, detail in options.findings:
         return Guarded("quarantined", code, detail)
-    return _above(counts, options.limits, known)
+    return _key_changed(options, known) or _above(counts, options.limits, known)
+
+
+def _key_changed(options: Options, known: Known) -> Guarded | None:
+    """A file that names people by something else makes each of them a new contact."""
+    now, before = options.key_column, known.last_key_column
+    if not options.limits.key_changed or now is None or before is None or _letters(now) == _letters(before):
+        return None
+    detail = f"the list's key comes from the column {now!r}; in the last file it came from {before!r}"
+    return Guarded("quarantined", "guard.key_changed", detail)
+
+
+def _letters(header: str) -> str:
+    """A header without case and punctuation: `E-Mail` is `email`."""
+    return "".join(c for c in header.casefold() if c.isalnum()) or header
 
 
 def _above(counts: Counts, limits: Limits, known: Known) -> Guarded | None:
     before = known.last_rows or 0
+    removed = limits.removed if known.contacts >= limits.of_contacts else None
     for code, limit, many, of, said in (
-        ("guard.removed", limits.removed, counts.removed, known.contacts, "contacts would be removed"),
+        ("guard.removed", removed, counts.removed, known.contacts, "contacts would be removed"),
         ("guard.dropped", limits.dropped, before - counts.rows, before, "rows fewer than in the last file"),
         ("guard.rejected", limits.rejected, counts.rejected, counts.rows, "rows were rejected"),
     ):

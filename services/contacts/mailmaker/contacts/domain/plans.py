@@ -41,6 +41,10 @@ class Limits:
     removed: float | None = None
     dropped: float | None = None
     rejected: float | None = None
+    of_contacts: int = 0
+    """`removed` is asked of lists with at least so many contacts."""
+    key_changed: bool = True
+    """Whether a plan waits whose key comes from another column than in the last file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,10 @@ class Options:
     """The API key, or the drop, that the file came by."""
     basis: Basis | None = None
     """Stated where past cancellations are not protected (domain.lifting)."""
+    key_column: str | None = None
+    """The header of the file's column that fills the list's key field, where one does."""
+    profile_id: UUID | None = None
+    """ingest's saved profile that the file was read by."""
 
     @property
     def standard(self) -> tuple[str, ...]:

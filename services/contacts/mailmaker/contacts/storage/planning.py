@@ -21,9 +21,11 @@ read once. Of a list that was loaded a moment ago the planner knows nothing: it 
 
 FORGET_SHOWN = "DELETE FROM plan_rows WHERE account_id = $1 AND import_id = $2 AND NOT applied"
 IN_LIST = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2"
-LAST_ROWS = """
-SELECT (applied ->> 'rows')::bigint FROM plans WHERE account_id = $1 AND list_id = $2 AND state = 'applied'
-   AND (options ->> 'mode' = 'opt_out') = $3
+# Of one mode, and of one profile where both have one: `IS NOT FALSE` lets a missing one through.
+LAST = """
+SELECT (applied ->> 'rows')::bigint AS rows, more_options ->> 'key_column' AS key_column FROM plans
+ WHERE account_id = $1 AND list_id = $2 AND applied_at IS NOT NULL AND state = 'applied' AND options ->> 'mode' = $3
+   AND (more_options ->> 'profile_id' = $4) IS NOT FALSE
  ORDER BY applied_at DESC LIMIT 1
 """
 
@@ -95,10 +97,11 @@ async def known(tx: Transaction, plan: Plan) -> Known:
     """What of the list the guards of this plan look at."""
     options, about = plan.options, (plan.account_id, plan.list_id)
     contacts = await tx.driver.fetchval(IN_LIST, *about, timeout=SLOW) if options.mode == "full" else 0
-    last = None
-    if options.limits.dropped is not None:
-        last = await tx.driver.fetchval(LAST_ROWS, *about, options.mode == "opt_out")
-    return Known(int(contacts), last)
+    profile = None if options.profile_id is None else str(options.profile_id)
+    last = await tx.driver.fetchrow(LAST, *about, options.mode, profile)
+    if last is None:
+        return Known(int(contacts))
+    return Known(int(contacts), last["rows"], last["key_column"])
 
 
 async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:

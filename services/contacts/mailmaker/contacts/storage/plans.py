@@ -12,10 +12,13 @@ from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.consent import Consent
 from mailmaker.contacts.domain.plans import Basis, Counts, Limits, Options, Plan
 
-COLUMNS = "account_id, import_id, list_id, options::text AS options, state, counts::text AS counts, applied::text AS applied"
+COLUMNS = """
+account_id, import_id, list_id, options::text AS options, more_options::text AS more_options, state,
+counts::text AS counts, applied::text AS applied
+"""
 INSERT = """
-INSERT INTO plans (account_id, import_id, list_id, options, state, due_at, staged_at)
-VALUES ($1, $2, $3, $4::jsonb, 'staged', clock_timestamp(), clock_timestamp()) ON CONFLICT DO NOTHING
+INSERT INTO plans (account_id, import_id, list_id, options, state, due_at, staged_at, more_options)
+VALUES ($1, $2, $3, $4::jsonb, 'staged', clock_timestamp(), clock_timestamp(), $5::jsonb) ON CONFLICT DO NOTHING
 """
 # Imports of one list go in the order in which they were staged.
 DUE = """
@@ -57,14 +60,25 @@ SELECT r.action, r.contact_id, r.line, r.before::text AS before, r.after::text A
 """
 
 
-def options_text(options: Options) -> str:
-    return json.dumps(asdict(options), default=str)
+_MORE = ("key_column", "profile_id")
+_MORE_LIMITS = ("of_contacts", "key_changed")
+"""What the previous release does not know stands apart: it reads `options` whole, and would stumble."""
 
 
-def _options(text: str) -> Options:
-    found = json.loads(text)
+def options_texts(options: Options) -> tuple[str, str]:
+    """The options as they are kept, in two columns."""
+    found = asdict(options)
+    more = {name: found.pop(name) for name in _MORE}
+    more["limits"] = {name: found["limits"].pop(name) for name in _MORE_LIMITS}
+    return json.dumps(found, default=str), json.dumps(more, default=str)
+
+
+def _options(text: str, more_text: str) -> Options:
+    found, more = json.loads(text), json.loads(more_text)
+    limits = Limits(**found.pop("limits", {}), **more.pop("limits", {}))
+    profile_id = more.get("profile_id")
+    found |= more | {"limits": limits, "profile_id": None if profile_id is None else UUID(profile_id)}
     found["fields"], found["consent"] = tuple(found["fields"]), Consent(found["consent"])
-    found["limits"] = Limits(**found.get("limits", {}))
     found["findings"] = tuple((code, detail) for code, detail in found.get("findings", ()))
     at, by = found.get("received_at"), found.get("sent_by")
     found["received_at"] = None if at is None else datetime.fromisoformat(at)
@@ -89,7 +103,7 @@ def plan_of(row: Any) -> Plan:
         row["account_id"],
         row["import_id"],
         row["list_id"],
-        _options(row["options"]),
+        _options(row["options"], row["more_options"]),
         row["state"],
         _counts(row["counts"]),
         _counts(row["applied"]),
@@ -97,7 +111,8 @@ def plan_of(row: Any) -> Plan:
 
 
 async def insert(tx: Transaction, plan: Plan) -> None:
-    await tx.driver.execute(INSERT, plan.account_id, plan.import_id, plan.list_id, options_text(plan.options))
+    about = (plan.account_id, plan.import_id, plan.list_id)
+    await tx.driver.execute(INSERT, *about, *options_texts(plan.options))
 
 
 async def due(tx: Transaction) -> list[tuple[UUID, UUID, bool]]:

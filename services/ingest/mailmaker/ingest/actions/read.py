@@ -178,4 +178,6 @@ class ReaderWorker:
             received_at=of.created_at,
             sent_by=of.sent_by,
             lawful_basis=None if basis is None else ImportBasis(**asdict(basis)),
+            key_column=answer.key_column,
+            profile_id=of.options.profile_id,
         )

@@ -29,13 +29,33 @@ Word = Literal["keep", "erase"]
 
 
 class GuardsBody(BaseModel):
-    """Above these percentages an import waits for somebody's word."""
+    """Above these percentages an import waits for somebody's word; null: never for that reason."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_removed_percent: Percent | None = Field(None, description="Contacts removed, of those in the list.")
-    max_dropped_percent: Percent | None = Field(None, description="Rows fewer than in the last file.")
+    max_removed_percent: Percent | None = Field(
+        None,
+        description="Contacts removed, of those in the list. When missing, 20 for the mode full, in lists with at least"
+        " 10 contacts; null lets a full file remove as many as it likes.",
+    )
+    min_contacts: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="`max_removed_percent` is asked of lists with at least so many contacts; 10 where neither is said and"
+        " the mode is full.",
+    )
+    max_dropped_percent: Percent | None = Field(
+        None,
+        description="Rows fewer than in the last applied file of the list in the same mode, and by the same profile"
+        " where both have one.",
+    )
     max_rejected_percent: Percent | None = Field(None, description="Rows refused, of those in the file.")
+    key_changed: bool = Field(
+        True,
+        description="A file waits whose column for the list's key has another name than in the last applied file of the"
+        " same mode and profile; case and punctuation do not count. False: it does not.",
+    )
 
 
 class SplitNameBody(BaseModel):

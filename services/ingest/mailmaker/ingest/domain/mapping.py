@@ -59,6 +59,11 @@ class ColumnMap:
     def fields(self) -> tuple[str, ...]:
         return tuple(target.field.name for target in self.targets)
 
+    def column_of(self, name: str) -> str | None:
+        """The header of the column that fills a field, as it can be shown; None where no column does."""
+        at = [target.index for target in self.targets if target.field.name == name and target.index != ABSENT]
+        return shown(self.header[at[0]].strip())[:_LONGEST_SHOWN] if at else None
+
 
 def map_columns(
     header: Sequence[str],

@@ -13,6 +13,8 @@ Word = Literal["keep", "erase"]
 Mode = Literal["incremental", "add", "update", "full", "opt_out"]
 Scope = Literal["list", "account"]
 Channel = Literal["email", "sms"]
+REMOVED_UNSAID = 20.0
+FEWEST_UNSAID = 10
 
 
 class Unsaid(ValueError):
@@ -30,6 +32,18 @@ class Guards:
     max_removed_percent: float | None = None
     max_dropped_percent: float | None = None
     max_rejected_percent: float | None = None
+    min_contacts: int = 0
+    """`max_removed_percent` is asked of lists with at least so many contacts."""
+    key_changed: bool = True
+    """Whether a file waits whose key comes from another column than the last one's."""
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any] | None, mode: str) -> Guards | None:
+        """What a client says, and what a full file's guards are where it says nothing: a cut one must not empty a list.
+        A percentage of a handful of contacts means nothing, so such a list is not asked unless a client does."""
+        if mode == "full" and "max_removed_percent" not in (said or {}):
+            said = {"max_removed_percent": REMOVED_UNSAID, "min_contacts": FEWEST_UNSAID} | dict(said or {})
+        return None if said is None else cls(**said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +131,7 @@ class Options:
         rest = {name: value for name, value in found.items() if name in cls.__slots__}
         if rest.get("split_name") is not None:
             rest["split_name"] = SplitName(**rest["split_name"])
-        if rest.get("guards") is not None:
-            rest["guards"] = Guards(**rest["guards"])
+        rest["guards"] = Guards.of(rest.get("guards"), found["mode"])
         if rest.get("lawful_basis") is not None:
             rest["lawful_basis"] = LawfulBasis(**rest["lawful_basis"])
         rest["date_formats"] = tuple(rest.get("date_formats") or ())

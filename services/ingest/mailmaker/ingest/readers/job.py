@@ -97,6 +97,7 @@ class Answer:
     fields: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    key_column: str | None = None
     peak: int = 0
 
     def encode(self) -> bytes:

@@ -83,6 +83,7 @@ def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable
         fields=opening.mapped.fields,
         ignored=opening.mapped.ignored,
         findings=tuple(findings + ([] if trailer is None else trailer.findings(rows))),
+        key_column=opening.mapped.column_of(job.key),
         peak=max(peak(), beside),
     )
 
