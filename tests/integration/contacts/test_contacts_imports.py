@@ -222,7 +222,7 @@ async def test_an_import_waits_for_suppression(rig: Rig) -> None:
     assert held["p1@example.com"]["email_consent"] == "unsubscribed"
 
 
-async def test_a_plan_waits_for_approval_and_is_made_anew_when_applied(rig: Rig) -> None:
+async def test_a_plan_waits_for_approval_and_leaves_out_what_needs_nothing_any_more(rig: Rig) -> None:
     client = await rig.client()
     list_id = await client.open_list()
     plan = await rig.import_rows(client, list_id, people(3), apply="on_approval")
@@ -236,6 +236,110 @@ async def test_a_plan_waits_for_approval_and_is_made_anew_when_applied(rig: Rig)
     rows = (await client.ask("GET", f"/v1/plans/{plan['import_id']}/rows")).json()["items"]
     assert len(rows) == 2
     assert [p["state"] for p in await rig.handed_over("ingest")] == ["planned", "applied"]
+
+
+async def shown(client: Client, plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the plan's rows say, by the address of whom they are about."""
+    rows = (await client.ask("GET", f"/v1/plans/{plan['import_id']}/rows")).json()["items"]
+    held = {contact["id"]: email for email, contact in (await client.contacts(plan["list"])).items()}
+    return {held.get(row["contact"]) or row["after"]["email"]: row for row in rows}
+
+
+async def test_an_edit_that_an_approved_plan_would_overwrite_unseen_is_shown_first(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(20))
+    file = [{**row, "name": "File"} if i < 5 else row for i, row in enumerate(people(19))]
+    file.append({"email": "new@example.com", "name": "File", "mobile": ""})
+    plan = await rig.import_rows(client, list_id, file, mode="full", apply="on_approval")
+    assert plan["state"] == "planned"
+    was = await shown(client, plan)
+    assert (len(was), was["p1@example.com"]["before"]) == (7, {"name": "N1"})
+    # An edit of a field that the file writes, one of whom it removes, and somebody whom it was to create.
+    await client.put(list_id, email="p1@example.com", name="Edited")
+    await client.put(list_id, email="p19@example.com", city="Roma")
+    await client.put(list_id, email="new@example.com", city="Bari")
+    held = await client.contacts(list_id)
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    again = await rig.until_state(client, plan["import_id"], "quarantined", "applied")
+    assert (again["state"], again["error"]["code"]) == ("quarantined", "plan.changed")
+    assert again["error"]["detail"].endswith(": 3")
+    assert again["applied"] is None
+    assert await client.contacts(list_id) == held
+    assert (again["counts"]["created"], again["counts"]["updated"], again["counts"]["removed"]) == (0, 6, 1)
+    now = await shown(client, again)
+    assert now["p1@example.com"]["before"] == {"name": "Edited"}
+    assert now["p19@example.com"]["before"]["city"] == "Roma"
+    assert (now["new@example.com"]["action"], now["new@example.com"]["before"]) == ("updated", {})
+    assert {email: now[email] for email in ("p0@example.com", "p4@example.com")} == {
+        email: was[email] for email in ("p0@example.com", "p4@example.com")
+    }
+    assert [p["state"] for p in await rig.handed_over("ingest")][-1] == "quarantined"
+    # What is shown now is what is approved now.
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    assert (await rig.until_settled(client, plan["import_id"]))["applied"] == again["counts"]
+    after = await client.contacts(list_id)
+    assert (after["p1@example.com"]["name"], after["new@example.com"]["city"]) == ("File", "Bari")
+    assert "p19@example.com" not in after
+
+
+async def test_what_changes_nothing_of_an_approved_plan_does_not_hold_it_up(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    fields = [{"name": name, "type": "number"} for name in "ab"]
+    await client.ask("PUT", f"/v1/lists/{list_id}/fields", {"fields": fields})
+    old = [{**row, "custom": '{"a":1,"b":1}'} for row in people(20)]
+    await rig.import_rows(client, list_id, old, custom=["a", "b"])
+    file = [{**row, "custom": '{"a":2}' if i < 5 else '{"a":1}'} for i, row in enumerate(old[:18])]
+    file.append({"email": "new@example.com", "name": "New", "mobile": "", "custom": '{"a":2}'})
+    plan = await rig.import_rows(
+        client, list_id, file, mode="full", apply="on_approval", custom=["a"], seed="a"
+    )
+    assert (plan["counts"]["updated"], plan["counts"]["removed"], plan["counts"]["created"]) == (5, 2, 1)
+    held = await client.contacts(list_id)
+    # Fields that the file does not write, one that is as it would be already, and one who has left.
+    await client.put(list_id, email="p0@example.com", city="Roma", custom={"b": 9})
+    await client.put(list_id, email="p1@example.com", custom={"a": 2})
+    gone = await client.ask("DELETE", f"/v1/lists/{list_id}/contacts/{held['p19@example.com']['id']}")
+    assert gone.status_code == 204
+    # "No"s: of one who is updated, of one whom the file leaves as they are, of one who goes, of one who comes.
+    for name in ("p2", "p9", "p18", "new"):
+        rig.suppression.say(client.account, [rig.email_subject(client, f"{name}@example.com")])
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    done = await rig.until_state(client, plan["import_id"], "quarantined", "applied", "failed")
+    assert (done["state"], done["error"]) == ("applied", None)
+    assert {name: many for name, many in done["applied"].items() if many} == {
+        "rows": 19,
+        "updated": 3,
+        "unchanged": 13,
+        "protected": 3,
+        "removed": 1,
+    }
+    after = await client.contacts(list_id)
+    assert (after["p0@example.com"]["city"], after["p0@example.com"]["custom"]) == ("Roma", {"a": 2, "b": 9})
+    assert [after[f"{name}@example.com"]["email_consent"] for name in ("p1", "p2", "p9", "new")] == [
+        "subscribed", "unsubscribed", "unsubscribed", "unsubscribed",
+    ]  # fmt: skip
+
+
+async def test_nobody_is_created_subscribed_who_was_shown_out(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    said = rig.suppression.say(client.account, [rig.email_subject(client, "p0@example.com")], reason="manual")
+    plan = await rig.import_rows(client, list_id, people(2), apply="on_approval")
+    assert (plan["state"], plan["counts"]["protected"]) == ("planned", 1)
+    rig.suppression.say(
+        client.account,
+        [rig.email_subject(client, "p0@example.com")],
+        reason="manual",
+        released=said.suppression_id,
+    )
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    again = await rig.until_state(client, plan["import_id"], "quarantined", "applied")
+    assert again["error"]["code"] == "plan.changed"
+    assert again["error"]["detail"].endswith(": 1")
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    assert (await rig.until_settled(client, plan["import_id"]))["applied"]["created"] == 2
 
 
 async def test_modes_cells_and_custom_fields(rig: Rig) -> None:

@@ -11,6 +11,7 @@ from contacts_house import Client, Rig
 from mailmaker.common.contracts.contacts import ContactsChanged
 from mailmaker.common.contracts.internal import ImportProgress, Release
 from mailmaker.common.storage.ids import new_id
+from mailmaker.contacts.actions.hear_imports import approve
 from mailmaker.contacts.storage.opt_outs import LANE
 
 BASIS = {"text": "They consented again in our shop, with a signed form."}
@@ -202,3 +203,26 @@ async def test_a_file_that_only_adds_brings_no_contact_back(rig: Rig, client: Cl
         "unsubscribed",
         "pending",
     )
+
+
+async def test_an_approved_plan_brings_back_those_whom_it_was_shown_to(rig: Rig, client: Client) -> None:
+    list_id = await client.open_list()
+    for name in ("out", "complained"):
+        await client.put(list_id, email=address(name))
+        rig.suppression.say(client.account, [rig.email_subject(client, address(name))], list_id=list_id)
+    subject = rig.email_subject(client, address("complained"))
+    complaint = rig.suppression.say(client.account, [subject], reason="complaint").suppression_id
+    rows = [{"email": address(name), "name": "N"} for name in ("out", "complained")]
+    plan = await rig.import_rows(client, list_id, rows, **lawfully(apply="on_approval"))
+    assert (plan["state"], counts(plan["counts"])) == ("planned", {"rows": 2, "updated": 1, "protected": 1})
+    # Nothing but the opt-out keeps the other one out any more: that was not to be seen when the plan was shown.
+    rig.suppression.say(client.account, [subject], reason="complaint", released=complaint)
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    again = await rig.until_state(client, plan["import_id"], "quarantined", "applied")
+    assert (again["error"]["code"], counts(again["counts"])) == ("plan.changed", {"rows": 2, "updated": 2})
+    assert await rig.handed_over(LANE) == []
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    await rig.until_settled(client, plan["import_id"])
+    assert len(await answer(rig)) == 2
+    done = (await client.ask("GET", f"/v1/plans/{plan['import_id']}")).json()
+    assert counts(done["applied"]) == {"rows": 2, "updated": 2}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailmaker.contacts.domain.consent import Consent
-from mailmaker.contacts.domain.guards import Guarded, Known, guard, still_guarded
+from mailmaker.contacts.domain.guards import Guarded, Known, guard, still_guarded, unlike_shown
 from mailmaker.contacts.domain.plans import (
     Action,
     Before,
@@ -173,6 +173,13 @@ def test_a_file_whose_key_comes_from_another_column_waits(
         assert (found.state, found.code) == ("quarantined", "guard.key_changed")
         assert repr(now) in found.detail
         assert repr(before) in found.detail
+
+
+def test_an_approved_plan_waits_again_when_rows_are_not_as_shown() -> None:
+    assert unlike_shown(0) is None
+    found = unlike_shown(3)
+    assert found is not None
+    assert (found.state, found.code, found.detail[-3:]) == ("quarantined", "plan.changed", ": 3")
 
 
 def test_a_strange_file_waits_with_the_first_finding() -> None:

@@ -128,8 +128,13 @@ def _decided(
         if not Confirm.ask("Apply this plan?", console=aside, default=False):
             return api.post(f"{path}:cancel")
     api.post(f"{path}:approve")
+
+    def answered(now: dict[str, Any]) -> bool:
+        # It may wait anew, also in the state that it was in: contacts were edited since.
+        return _over(now) and now["updated_at"] != found["updated_at"]
+
     with _progress(aside) as progress:
-        return api.wait(path, lambda now: now["state"] not in ("planned", found["state"]), _told(progress))
+        return api.wait(path, answered, _told(progress))
 
 
 def _over(found: dict[str, Any]) -> bool:

@@ -15,9 +15,9 @@ from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.key_rows import Keyer, key_rows
 from mailmaker.contacts.actions.tell_imports import held_back, report, tell
-from mailmaker.contacts.domain.guards import guard, still_guarded
+from mailmaker.contacts.domain.guards import Guarded, guard, still_guarded, unlike_shown
 from mailmaker.contacts.domain.plans import Counts, Plan, counted
-from mailmaker.contacts.storage import lifting, lists, nos, planning, plans
+from mailmaker.contacts.storage import lifting, lists, nos, planning, plans, shown
 
 LOCK_WAIT = 600.0
 
@@ -86,10 +86,11 @@ async def _conclude(
 ) -> None:
     """`protected`: the counts as long as nothing is lifted; the same where the import asks for nothing to be."""
     now = house.clock.now()
-    known = await planning.known(tx, plan)
-    guarded = guard(counts, plan.options, known)
-    if plan.state == "approved" and plan.counts is not None:
-        guarded = still_guarded(plan.counts, counts, plan.options, known)
+    guarded = await _held(tx, plan, counts)
+    if guarded is None and applies:
+        await planning.keep_rows(tx, plan, applied=True)
+        if plan.state == "approved":
+            guarded = unlike_shown(await shown.unseen(tx, plan) or await lift_opt_outs.unseen(tx, plan))
     if guarded is not None:
         await held_back(tx, plan, guarded, counts, now)
         if guarded.state == "quarantined":
@@ -110,7 +111,6 @@ async def _conclude(
         await plans.settle(tx, plan, "planned", counts, now)
         report(tx, plan, "planned", counts.named(), now)
         return
-    await planning.keep_rows(tx, plan, applied=True)
     removes = plan.options.mode == "full"
     await planning.write(tx, plan, now, removes=removes)
     await tell(tx, plan, now, removes=removes)
@@ -130,6 +130,13 @@ async def _conclude(
         )
     )
     report(tx, plan, "applied", counts.named(), now)
+
+
+async def _held(tx: Transaction, plan: Plan, counts: Counts) -> Guarded | None:
+    known = await planning.known(tx, plan)
+    if plan.state == "approved" and plan.counts is not None:
+        return still_guarded(plan.counts, counts, plan.options, known)
+    return guard(counts, plan.options, known)
 
 
 async def _show(tx: Transaction, plan: Plan) -> None:

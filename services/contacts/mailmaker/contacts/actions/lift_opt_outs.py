@@ -33,6 +33,11 @@ async def expected(tx: Transaction, plan: Plan, counts: Counts) -> Counts:
     return with_lifted(counts, created=created, updated=updated)
 
 
+async def unseen(tx: Transaction, plan: Plan) -> int:
+    """How many people it would ask to lift that nobody was shown. Comes once the rows to be applied are kept."""
+    return 0 if not_after(plan.options) is None else await lifting.unseen(tx, plan)
+
+
 async def ask(tx: Transaction, plan: Plan) -> bool:
     """Leaves the releases for suppression with this commit. False where there is nothing to lift."""
     options, bound = plan.options, not_after(plan.options)

@@ -85,3 +85,11 @@ def still_guarded(seen: Counts, counts: Counts, options: Options, known: Known) 
         detail = f"{counts.removed} contacts would be removed now where {seen.removed} were approved"
         return Guarded("quarantined", "guard.more_removed", detail)
     return None
+
+
+def unlike_shown(unseen: int) -> Guarded | None:
+    """What keeps an approved plan from being applied that would write rows otherwise than they were shown."""
+    if not unseen:
+        return None
+    detail = f"contacts were edited since it was shown; rows that would be written otherwise now: {unseen}"
+    return Guarded("quarantined", "plan.changed", detail)

@@ -64,6 +64,13 @@ UPDATE plan_rows p SET action = CASE WHEN w.new THEN 'created' ELSE 'updated' EN
   FROM ({_WHOLE}) w
  WHERE p.account_id = $1 AND p.import_id = $2 AND NOT p.applied AND p.contact_id = w.contact_id AND p.after IS NOT NULL
 """
+# Whom it would bring back and was not shown to, once the rows that are to be applied are kept.
+UNSEEN = f"""
+SELECT count(*) FROM ({_WHOLE}) w
+  JOIN plan_rows p ON p.account_id = $1 AND p.import_id = $2 AND p.applied AND p.contact_id = w.contact_id
+ WHERE NOT EXISTS (SELECT FROM plan_rows s WHERE s.account_id = $1 AND s.import_id = $2 AND NOT s.applied
+                      AND s.line = p.line AND s.after @> {_consents("$3::text")})
+"""
 KEEP = """
 INSERT INTO lifts (account_id, import_id, contact_id, channel) SELECT $1, $2, contact_id, channel FROM lifting
 """
@@ -150,6 +157,12 @@ async def show(tx: Transaction, plan: Plan) -> None:
     """Rows of a plan that waits say what they would do. Comes after its rows are kept."""
     about = (plan.account_id, plan.import_id, str(plan.options.consent))
     await tx.driver.execute(SHOWN, *about, timeout=SLOW)
+
+
+async def unseen(tx: Transaction, plan: Plan) -> int:
+    """How many people a plan would bring back that it was not shown to."""
+    about = (plan.account_id, plan.import_id, str(plan.options.consent))
+    return int(await tx.driver.fetchval(UNSEEN, *about, timeout=SLOW))
 
 
 async def keep(tx: Transaction, plan: Plan) -> tuple[list[UUID], int]:

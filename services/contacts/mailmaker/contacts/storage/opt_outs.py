@@ -19,7 +19,7 @@ from mailmaker.contacts.domain.consent import WITHDRAWING
 from mailmaker.contacts.domain.opt_outs import Said
 from mailmaker.contacts.domain.plans import Plan
 from mailmaker.contacts.storage import plan_sql
-from mailmaker.contacts.storage.planning import FORGET_SHOWN, SLOW
+from mailmaker.contacts.storage.planning import FORGET_ROWS, SLOW
 from mailmaker.contacts.storage.plans import COLUMNS, plan_of
 
 LANE = "suppression.files"
@@ -122,7 +122,7 @@ async def judge(tx: Transaction, plan: Plan) -> tuple[int, int]:
 async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:
     """Stores which contacts go out, with their consents before and after."""
     if not applied:
-        await tx.driver.execute(FORGET_SHOWN, plan.account_id, plan.import_id, timeout=SLOW)
+        await tx.driver.execute(FORGET_ROWS, plan.account_id, plan.import_id, timeout=SLOW)
     await tx.driver.execute(KEEP, plan.account_id, plan.import_id, applied, timeout=SLOW)
 
 

@@ -19,7 +19,8 @@ ALWAYS_LOOKED_UP = 1_000
 """Up to so many contacts are looked up by id, the more if they are not a large part of the list; for more, the list is
 read once. Of a list that was loaded a moment ago the planner knows nothing: it would read it once a contact."""
 
-FORGET_SHOWN = "DELETE FROM plan_rows WHERE account_id = $1 AND import_id = $2 AND NOT applied"
+# Before a plan is shown it has no other rows that stay: those of an approved one that was not applied after all go too.
+FORGET_ROWS = "DELETE FROM plan_rows WHERE account_id = $1 AND import_id = $2"
 IN_LIST = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2"
 # Of one mode, and of one profile where both have one: `IS NOT FALSE` lets a missing one through.
 LAST = """
@@ -108,7 +109,7 @@ async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:
     """Stores what is not unchanged, before and after. Comes before `write`: it reads the contacts as they were. A plan
     that is shown anew replaces what was shown before."""
     if not applied:
-        await tx.driver.execute(FORGET_SHOWN, plan.account_id, plan.import_id, timeout=SLOW)
+        await tx.driver.execute(FORGET_ROWS, plan.account_id, plan.import_id, timeout=SLOW)
     await tx.driver.execute(
         plan_sql.plan_rows(plan.options), plan.account_id, plan.import_id, applied, timeout=SLOW
     )

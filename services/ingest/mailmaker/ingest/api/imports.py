@@ -108,7 +108,13 @@ async def see_import(
 async def approve(
     request: Request, import_id: UUID, call: Annotated[Call, may("imports:write")]
 ) -> ImportView:
-    """Lets a planned or quarantined import be applied. The plan is computed anew when it is."""
+    """Lets a planned or quarantined import be applied, as its plan's rows show it.
+
+    It is computed anew when it is applied. Rows that need nothing any more are left out. Where contacts were edited since,
+    so that a row would be written otherwise than it was shown, nothing is applied: the import waits anew, `quarantined`
+    with the code `plan.changed`, and its rows show what it would do now. Likewise `guard.more_removed`, when a full file
+    would remove more contacts than were seen. A "no" said since stops no import, and holds.
+    """
     house = house_of(request)
     return await approve_import(house.db, house.contacts, call, import_id)
 
