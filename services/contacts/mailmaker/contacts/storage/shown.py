@@ -19,7 +19,8 @@ def _back_in(channel: str) -> str:
 
 
 # A row is known again by the contact that it writes, a new contact by its line: it has another id each time. Both kinds of
-# rows are read once and sorted together; a join of theirs would be planned by what was known before they were written.
+# rows are read once and grouped together: a join of theirs takes twice as long, and is planned by what was known before
+# they were written.
 # A "no" that was said since is no change: it holds whatever is applied, so a consent may come out lower than was shown. Nor
 # is a row that writes no field. A removed contact's row tells its version, which any word about it raises.
 UNSEEN = f"""
