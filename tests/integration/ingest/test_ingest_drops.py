@@ -76,6 +76,19 @@ async def test_quarantine_is_told_at_once_and_the_end_again(dropping: Dropping) 
     assert dropping.report(drop)["state"] == "applied"
 
 
+async def test_a_drop_of_a_release_that_kept_overrides_lifts_nothing(dropping: Dropping) -> None:
+    drop = await dropping.open()
+    await dropping.ingest.run(
+        "UPDATE drops SET rules = jsonb_set(jsonb_set(rules, '{0,asked,protect_cancellations}', 'false'),"
+        " '{0,asked,lawful_basis}', '{\"text\": \"They consented again in our shop.\"}')"
+    )
+    await dropping.put(drop, "people.csv")
+    (taken,) = await dropping.taken(drop)
+    assert (taken["state"], taken["error"]["code"]) == ("rejected", "drop.override")
+    assert "protect_cancellations" in dropping.report(drop)["error"]["detail"]
+    assert await dropping.imports() == []
+
+
 Send = Callable[[Dropping, dict[str, Any]], Awaitable[None]]
 
 

@@ -61,6 +61,10 @@ async def test_a_stated_basis_travels_with_who_stated_it(ingest: Ingest) -> None
         "text": "They consented again at the fair of Bologna.",
         "consented_at": "2026-10-01T09:00:00+02:00",
     }
+    asked = await ingest.send(
+        b"email\na@b.it\n", protect_cancellations=False, lawful_basis={"text": basis["text"]}
+    )
+    assert "when did these people consent" in asked.json()["errors"][0]["detail"]
     seen = await ingest.imported(b"email\na@b.it\n", protect_cancellations=False, lawful_basis=basis)
     assert seen["options"]["lawful_basis"]["text"] == basis["text"]
     (event,) = await ingest.told()

@@ -162,7 +162,7 @@ async def test_bad_rows_come_back_with_line_field_and_code(ingest: Ingest) -> No
         ),
         (
             b"email\na@b.it\n",
-            {"lawful_basis": {"text": "they asked to come back"}},
+            {"lawful_basis": {"text": "they asked to come back", "consented_at": "2026-10-01T09:00:00Z"}},
             422,
             "/options/lawful_basis",
             "option.unused",
@@ -176,6 +176,21 @@ async def test_bad_rows_come_back_with_line_field_and_code(ingest: Ingest) -> No
             422,
             "/options/lawful_basis/consented_at",
             "timezone_aware",
+        ),
+        *(
+            (
+                b"email\na@b.it\n",
+                {"protect_cancellations": False, "lawful_basis": {"text": "they came to our fair", **said}},
+                422,
+                "/options/lawful_basis/consented_at",
+                code,
+            )
+            for said, code in (
+                ({}, "missing"),
+                ({"consented_at": None}, "datetime_type"),
+                ({"consented_at": "2199-01-01T00:00:00Z"}, "option.in_future"),
+                ({"consented_at": "0001-01-01T00:00:00+14:00"}, "value_error"),
+            )
         ),
         (b"email\na@b.it\n", {"encoding": "klingon"}, 422, "/options/encoding", "value_error"),
         (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from mailmaker.ingest.domain.options import Options, contradictions
+from mailmaker.ingest.domain.options import Options, consented_after, contradictions
 
 LIST = "0198c5a0-0000-7000-8000-000000000001"
 BASIS = {"text": "They consented again in our shop."}
@@ -28,3 +29,13 @@ def test_each_is_named(said: dict[str, Any], names: list[str]) -> None:
     of = Options.from_json({"list": LIST, **said})
     assert [name for name, _, _ in contradictions(of)] == names
     assert Options.from_json(of.as_json()) == of
+
+
+@pytest.mark.parametrize(
+    ("consented_at", "after"),
+    [(None, False), ("2026-10-01T09:00:00Z", False), ("2026-10-01T11:00:01+02:00", True)],
+)
+def test_a_consent_is_older_than_the_file_that_tells_of_it(consented_at: str | None, after: bool) -> None:
+    basis = {**BASIS, "consented_at": consented_at}
+    of = Options.from_json({"list": LIST, "mode": "update", "lawful_basis": basis})
+    assert consented_after(of, datetime(2026, 10, 1, 9, tzinfo=UTC)) is after

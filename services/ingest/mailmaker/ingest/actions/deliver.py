@@ -68,6 +68,10 @@ class Deliverer:
         rule = rule_for(drop, taken.name)
         if rule is None:
             raise BadFile("no pattern of this drop matches the name of the file", code="drop.no_rule")
+        if rule.override is not None:
+            # A rule of a release that kept such options.
+            detail = f"this drop may not take opt-outs back; change its options, without `{rule.override}`, or send the"
+            raise BadFile(f"{detail} file by POST /v1/imports", code="drop.override")
         account = await self._keyring.account(drop.account_id)
         if account is None:
             raise NotNow("account.unknown")

@@ -48,6 +48,19 @@ class Rule:
         found = self.asked.get("profile")
         return None if found is None else UUID(found)
 
+    @property
+    def by_name(self) -> bool:
+        """Whether a file's name may choose the profile."""
+        return "profile" not in self.asked
+
+    @property
+    def override(self) -> str | None:
+        """The option by which its files would take opt-outs back, also those said after the drop was opened: consent is
+        stated for one file, by who sends it."""
+        if self.asked.get("protect_cancellations") is False:
+            return "protect_cancellations"
+        return None if self.asked.get("lawful_basis") is None else "lawful_basis"
+
     def as_json(self) -> dict[str, Any]:
         return {"pattern": self.pattern, "asked": dict(self.asked)}
 
