@@ -19,7 +19,7 @@ from pysequoia import Cert, encrypt
 
 async def test_a_file_by_sftp_is_imported_and_its_result_comes_back(dropping: Dropping) -> None:
     drop = await dropping.open()
-    await dropping.put(drop, "people.csv", GOOD + b"not an address,X\n")
+    await dropping.put(drop, "people.csv", GOOD + b"not an address,X\nADA@example.it,Twice\n")
     (taken,) = await dropping.taken(drop)
     assert taken["state"] == "received"
     assert dropping.names(drop, "in") == []
@@ -35,7 +35,9 @@ async def test_a_file_by_sftp_is_imported_and_its_result_comes_back(dropping: Dr
     report = dropping.report(drop)
     assert (report["state"], report["import"]) == ("applied", taken["import"])
     assert (report["counts"]["created"], report["counts"]["rejected"]) == (2, 1)
-    assert "not an address" in dropping.home(drop, report["rejects"]).read_text()
+    rejects = dropping.home(drop, report["rejects"]).read_text()
+    assert "not an address" in rejects
+    assert "ADA@example.it,Twice,5,email,row.duplicate" in rejects
     await dropping.look()
     assert len(await dropping.imports()) == 1
     assert (await dropping.files(drop))[0]["report"].startswith("reports/people.csv.2")

@@ -39,6 +39,7 @@ async def test_whoever_a_row_names_is_staged(ingest: Ingest) -> None:
     assert sorted(row[-4:-1] for row in rejects) == [
         ["5", "mobile", "mobile.not_mobile"],
         ["6", "", "row.names_nobody"],
+        ["7", "", "row.duplicate"],
         ["8", "", "row.width"],
     ]
 

@@ -33,8 +33,8 @@ def outcome(console: Console, found: Mapping[str, Any]) -> None:
     console.print(f"import {found['id']}: {found['state']}", markup=False)
     if found["error"]:
         console.print(Text(f"{found['error']['code']}: {found['error']['detail']}"))
-    if found["counts"]["rejected"]:
-        console.print(f"the refused rows: GET {found['rejects_url']}", markup=False)
+    if found["counts"]["rejected"] or found["counts"]["duplicate"]:
+        console.print(f"the refused and the repeated rows: GET {found['rejects_url']}", markup=False)
     if waits:
         console.print(f"it waits: POST /v1/imports/{found['id']}:approve, or :cancel", markup=False)
 

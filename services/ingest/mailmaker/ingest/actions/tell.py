@@ -44,7 +44,7 @@ class Teller:
             return
         report = _report(drop, taken, of)
         rejects = self._files.rejects(of.id)
-        if of.counts.get("rejected") and rejects.exists():
+        if (of.counts.get("rejected") or of.counts.get("duplicate")) and rejects.exists():
             await asyncio.to_thread(inbox_taking.put_report, inbox, taken, ".rejects.csv", rejects)
             report["rejects"] = f"{Folder.REPORTS}/{inbox_taking.archived_name(taken)}.rejects.csv"
         await self._put(inbox, taken, report, ending)
