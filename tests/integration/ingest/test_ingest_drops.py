@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -41,6 +42,20 @@ async def test_a_file_by_sftp_is_imported_and_its_result_comes_back(dropping: Dr
     await dropping.look()
     assert len(await dropping.imports()) == 1
     assert (await dropping.files(drop))[0]["report"].startswith("reports/people.csv.2")
+
+
+async def test_a_file_that_came_before_is_told_so(dropping: Dropping) -> None:
+    drop = await dropping.open()
+    told = []
+    for name in ("first.csv", "second.csv"):
+        await dropping.put(drop, name)
+        taken, *_ = await dropping.taken(drop, len(told) + 1)
+        assert await dropping.ingest.read()
+        await dropping.progress(taken["import"], "applied", counts={"unchanged": 2})
+        await dropping.look()
+        path = (await dropping.files(drop))[0]["report"]
+        told.append(json.loads(dropping.home(drop, path).read_text()))
+    assert [report["same_as"] for report in told] == [None, told[0]["import"]]
 
 
 async def test_a_file_by_ftps_is_imported(dropping: Dropping) -> None:

@@ -74,5 +74,5 @@ def _report(drop: Drop, taken: Taken, of: Import | None) -> dict[str, object]:
         error = {"code": taken.error_code, "detail": taken.error_detail}
         return report | {"import": None, "state": "rejected", "error": error, "counts": {}}
     shown = view(of).model_dump(mode="json")
-    names = ("list", "mode", "state", "error", "counts", "plan_url", "rejects_url")
+    names = ("list", "mode", "state", "error", "counts", "plan_url", "rejects_url", "same_as")
     return report | {"import": str(of.id)} | {name: shown[name] for name in names}
