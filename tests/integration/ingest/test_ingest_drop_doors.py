@@ -59,7 +59,7 @@ async def test_an_inbox_is_opened_changed_and_closed(dropping: Dropping) -> None
     shown = (await http.get(path)).json()
     assert "password" not in shown
     assert shown["has_password"] is True
-    assert (shown["pattern"], shown["options"]["delimiter"], shown["mode"]) == ("*.csv", ";", "incremental")
+    assert (shown["pattern"], shown["options"]["delimiter"], shown["mode"]) == ("*.csv", ";", None)
     listed = (await http.get("/v1/drops")).json()
     assert [one["id"] for one in listed["items"]] == [drop["id"]]
     second = await dropping.open()

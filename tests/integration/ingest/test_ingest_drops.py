@@ -285,6 +285,44 @@ async def test_a_profile_says_how_a_dropped_file_is_read(dropping: Dropping) -> 
     assert (taken[0]["state"], taken[0]["error"]["code"]) == ("rejected", "profile.unknown")
 
 
+async def test_a_files_name_chooses_the_profile_of_a_drop_that_names_none(dropping: Dropping) -> None:
+    http = dropping.ingest.http
+
+    async def save(name: str, **options: Any) -> str:
+        body = {"name": name, "list": str(dropping.ingest.list_id), "file_pattern": name, "options": options}
+        return str((await http.post("/v1/import-profiles", json=body)).json()["id"])
+
+    profile = await save("crm_*.csv", mode="full", mapping={"posta": "email"}, delimiter=";")
+    drop = await dropping.open(options={"expected_rows": 1}, rules=[{"pattern": "raw_*", "profile": "none"}])
+    assert (drop["profile"], drop["mode"], drop["rules"][0]["profile"], drop["rules"][0]["mode"]) == (
+        None, None, "none", "incremental",
+    )  # fmt: skip
+    again = await http.patch(f"/v1/drops/{drop['id']}", json={"name": "again"})
+    assert (again.json()["rules"], again.json()["mode"]) == (drop["rules"], None)
+    for name, data in (
+        ("CRM_1.csv", b"posta;name\nada@example.it;Ada\n"),
+        ("other.csv", b"email,name\nada@example.it,Ada\n"),
+        ("raw_crm_1.csv", b"email,name\nada@example.it,Ada\n"),
+    ):
+        await dropping.put(drop, name, data)
+    taken = await dropping.taken(drop, 3)
+    assert [one["state"] for one in taken] == ["received"] * 3
+    made = {one["file"]["name"]: one for one in await dropping.imports()}
+    used = {name: (one["mode"], one["options"]["profile"]) for name, one in made.items()}
+    assert used == {
+        "CRM_1.csv": ("full", profile),
+        "other.csv": ("incremental", None),
+        "raw_crm_1.csv": ("incremental", None),
+    }
+    assert made["CRM_1.csv"]["options"]["expected_rows"] == 1
+
+    await save("back_*.csv", protect_cancellations=False)
+    await dropping.put(drop, "back_1.csv")
+    rejected, *_ = await dropping.taken(drop, 4)
+    assert (rejected["state"], rejected["error"]["code"]) == ("rejected", "options.invalid")
+    assert "/options/lawful_basis: say in `text` why" in rejected["error"]["detail"]
+
+
 async def test_the_same_file_again_is_another_import(dropping: Dropping) -> None:
     drop = await dropping.open()
     for count in (1, 2):

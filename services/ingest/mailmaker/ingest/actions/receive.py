@@ -144,7 +144,14 @@ class Receiver:
         )
         if not opened.columns:
             refuse(opened)
-        return preview_of(opened, await profile_for(self._db, call.account_id, options.list_id, name))
+        return preview_of(opened, await profile_for(self._db, call, options.list_id, name))
+
+    async def _about(self, call: Call, options: Options) -> ListFacts:
+        if consented_after(options, self._clock.now()):
+            detail = "nobody can have consented after the file that tells of it was received"
+            fault = Fault("/options/lawful_basis/consented_at", "option.in_future", detail)
+            raise BadOptions("the options named in `errors` are wrong", faults=[fault])
+        return await self.list_facts(call, options.list_id)
 
     async def list_facts(self, call: Call, list_id: UUID) -> ListFacts:
         """What contacts says of the list. Raises UnknownList, or Forbidden for a key limited to others."""

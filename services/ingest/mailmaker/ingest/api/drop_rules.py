@@ -65,7 +65,7 @@ def _rule(rule: RuleWish, wish: DropWish, at: str) -> Rule:
     given, said_at = (wish.options, "") if rule.options is None else (rule.options, at)
     _check_keys(given, said_at)
     profile = rule.profile or wish.profile
-    mode = rule.mode or wish.mode or (None if profile else "incremental")
+    mode = rule.mode or wish.mode or ("incremental" if profile == "none" else None)
     beside = {"list": rule.list or wish.list, "mode": mode, "profile": profile}
     named = {name: str(value) for name, value in beside.items() if value is not None}
     made = Rule(rule.pattern, _asked({**given, **named}, at))

@@ -46,7 +46,7 @@ async def send_file(request: Request, call: Annotated[Call, may("imports:write")
     arrival = Arrival(house.files, house.max_upload)
     try:
         sent = await taken(request, arrival)
-        options = await options_for(house.db, call, sent.asked)
+        options = await options_for(house.db, call, sent.asked, file_name=sent.name)
         scanned = await arrival.end()
         body = hashlib.sha256(_plain(options) + b"\0" + scanned.sha256).digest()
         call = replace(call, once=request_key(request, body))
@@ -73,7 +73,7 @@ async def preview(request: Request, call: Annotated[Call, may("imports:write")])
     arrival = Arrival(house.files, house.max_upload)
     try:
         sent = await taken(request, arrival)
-        options = await options_for(house.db, call, sent.asked, mode="incremental")
+        options = await options_for(house.db, call, sent.asked, mode="incremental", file_name=sent.name)
         scanned = await arrival.end()
         return await house.receiver.preview(
             call, arrival, scanned, options, sent.name, json_lines=sent.json_lines

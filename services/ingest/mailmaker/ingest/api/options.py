@@ -164,7 +164,11 @@ class OptionsBody(ProfileOptions):
     """How a file is to be imported. What is not named here is the profile's, and else has its default."""
 
     list: UUID | None = Field(None, description="The list it goes into; needed unless the profile has one.")
-    profile: UUID | None = Field(None, description="A saved profile (`/v1/import-profiles`).")
+    profile: UUID | Literal["by_name", "none"] | None = Field(
+        None,
+        description="A saved profile (`/v1/import-profiles`). by_name: the list's whose `file_pattern` matches the file's"
+        " name, if there is one. The import's `options` tell which it was.",
+    )
     expected_rows: int | None = Field(
         None, ge=0, description="Rows the file must have; with another number the import waits for approval."
     )
@@ -173,6 +177,11 @@ class OptionsBody(ProfileOptions):
         description="Needed with `protect_cancellations: false`. It is stated for each import: no profile and no drop"
         " keeps it.",
     )
+
+    @field_validator("profile")
+    @classmethod
+    def _none_is_none(cls, profile: UUID | str | None) -> UUID | str | None:
+        return None if profile == "none" else profile
 
 
 def read_options(text: bytes) -> dict[str, Any]:
