@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -481,6 +483,46 @@ async def test_an_encrypted_file_is_opened_with_the_accounts_key(dropping: Dropp
     assert [name for name in os.listdir(taking) if "plain" in name] == []
     sealed = (await dropping.ingest.run("SELECT sealed_key FROM pgp_keys")).scalars().all()
     assert len(sealed) == 2
+
+
+async def test_a_file_that_gnupg_encrypted_is_opened(dropping: Dropping, tmp_path_factory: Any) -> None:
+    assert shutil.which("gpg"), "this test needs gpg: apt-get install gpg"
+    home = tmp_path_factory.mktemp("gnupg")
+    home.chmod(0o700)
+    drop = await dropping.open(pattern="*.csv")
+    key = (await dropping.ingest.http.post(f"/v1/drops/{drop['id']}:pgp-key")).json()
+
+    async def gpg(*arguments: str, data: bytes) -> bytes:
+        fixed = ("--homedir", str(home), "--batch", "--no-tty", "--no-autostart", "--trust-model", "always")
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(
+            "gpg", *fixed, *arguments, stdin=pipe, stdout=pipe, stderr=pipe
+        )
+        made, aside = await asyncio.wait_for(child.communicate(data), 30)
+        assert child.returncode == 0, aside.decode()
+        return made
+
+    await gpg("--import", data=key["public_key"].encode())
+    ways = {
+        "usual.csv.gpg": (),
+        "armoured.csv": ("--armor",),
+        "zlib.csv.pgp": ("--compress-algo", "zlib", "--cipher-algo", "AES128"),
+        "flat.csv": ("--compress-algo", "none"),
+        "bzip2.csv.gpg": ("--compress-algo", "bzip2"),
+    }
+    data = b"email,name\n" + b"".join(b"p%d@example.it,Zo\xc3\xab\n" % n for n in range(500))
+    for name, options in ways.items():
+        asked = ("--recipient", key["fingerprint"], *options, "--encrypt")
+        await dropping.put(drop, name, await gpg(*asked, data=data))
+    taken = {
+        one["name"]: one["error"] and one["error"]["code"] for one in await dropping.taken(drop, len(ways))
+    }
+    assert taken == dict.fromkeys(ways) | {"bzip2.csv.gpg": "file.not_opened"}
+    while await dropping.ingest.read():
+        pass
+    made = await dropping.imports()
+    assert [one["counts"]["rows"] for one in made] == [500] * 4
+    assert {one["file"]["sha256"] for one in made} == {hashlib.sha256(data).hexdigest()}
 
 
 async def test_a_suspended_account_is_not_served(dropping: Dropping) -> None:
