@@ -52,6 +52,8 @@ async def test_a_file_is_sent_and_its_counts_are_shown(rig: Rig, people: Path) -
     code, said, aside = await command(rig, people, "--list", list_id, "--json")
     found: dict[str, Any] = json.loads(said)
     assert (code, found["state"], found["counts"]["unchanged"]) == (0, "applied", ROWS), aside
+    code, said, aside = await command(rig, people, "--list", list_id)
+    assert f"the very same file came before: import {found['id']}" in said, aside
 
 
 async def test_a_plan_is_shown_and_waits_for_a_yes(rig: Rig, people: Path) -> None:

@@ -25,8 +25,9 @@ def address(name: str) -> str:
 
 def lawfully(**more: Any) -> dict[str, Any]:
     at = datetime.now(UTC)
+    basis = {**BASIS, "consented_at": at}
     return {
-        "protect_cancellations": False, "lawful_basis": BASIS, "sent_by": SENT_BY, "received_at": at, **more,
+        "protect_cancellations": False, "lawful_basis": basis, "sent_by": SENT_BY, "received_at": at, **more,
     }  # fmt: skip
 
 
@@ -93,7 +94,12 @@ async def test_only_the_lists_own_opt_outs_are_lifted(rig: Rig, client: Client) 
     assert {(one.list_id, one.basis, one.sent_by, one.not_after) for one in asked} == {
         (list_id, BASIS["text"], SENT_BY, options["received_at"])
     }
-    assert asked[0].evidence == {"import": plan["import_id"], "people": "2", "sent_by": str(SENT_BY)}
+    assert asked[0].evidence == {
+        "import": plan["import_id"],
+        "people": "2",
+        "sent_by": str(SENT_BY),
+        "consented_at": options["received_at"].isoformat(),
+    }
     (word,) = [ImportProgress.model_validate(one) for one in await rig.handed_over("ingest")]
     expected = {"rows": 8, "created": 1, "updated": 3, "protected": 4}
     assert (word.state, counts(word.counts)) == ("applied", expected)
@@ -126,6 +132,7 @@ async def test_only_the_lists_own_opt_outs_are_lifted(rig: Rig, client: Client) 
         "email_consent": "subscribed",
         "lawful_basis": BASIS["text"],
         "sent_by": str(SENT_BY),
+        "consented_at": options["received_at"].isoformat(),
     }
 
 
@@ -157,7 +164,9 @@ async def test_what_suppression_does_not_lift_stays_protected(rig: Rig, client: 
     said = rig.suppression.say(
         client.account, [rig.email_subject(client, address("out"))], list_id=list_id
     ).suppression_id
-    plan = await rig.import_rows(client, list_id, [{"email": address("out")}], **lawfully())
+    # Also of a file of a release that did not ask since when.
+    options = lawfully(lawful_basis=BASIS)
+    plan = await rig.import_rows(client, list_id, [{"email": address("out")}], **options)
     await answer(rig, but=(said,))
     plan = (await client.ask("GET", f"/v1/plans/{plan['import_id']}")).json()
     assert counts(plan["counts"]) == {"rows": 1, "updated": 1}

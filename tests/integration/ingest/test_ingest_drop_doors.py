@@ -45,6 +45,8 @@ OUTSIDE = [
 """Paths at which nothing may be written, and nothing read."""
 HARMLESS = {"/in/..%2f..%2fetc"}
 """An ordinary name in `in/` after all: it may be written, there and nowhere else."""
+OVERRIDE = {"protect_cancellations": False, "lawful_basis": {"text": "They consented again in our shop."}}
+"""What one file may say, and no drop."""
 
 
 def everything(root: Path) -> set[str]:
@@ -57,7 +59,7 @@ async def test_an_inbox_is_opened_changed_and_closed(dropping: Dropping) -> None
     shown = (await http.get(path)).json()
     assert "password" not in shown
     assert shown["has_password"] is True
-    assert (shown["pattern"], shown["options"]["delimiter"], shown["mode"]) == ("*.csv", ";", "incremental")
+    assert (shown["pattern"], shown["options"]["delimiter"], shown["mode"]) == ("*.csv", ";", None)
     listed = (await http.get("/v1/drops")).json()
     assert [one["id"] for one in listed["items"]] == [drop["id"]]
     second = await dropping.open()
@@ -95,6 +97,10 @@ async def test_an_inbox_is_opened_changed_and_closed(dropping: Dropping) -> None
             "/rules/0/profile",
         ),
         ({"rules": [{"pattern": "*.x", "options": {"nonsense": 1}}]}, "/rules/0/options/nonsense"),
+        ({"options": OVERRIDE}, "/options/lawful_basis"),
+        ({"options": {"protect_cancellations": "no"}}, "/options/protect_cancellations"),
+        ({"options": OVERRIDE, "rules": [{"pattern": "*.x"}]}, "/options/lawful_basis"),
+        ({"rules": [{"pattern": "*.x", "options": OVERRIDE}]}, "/rules/0/options/lawful_basis"),
         ({"public_keys": ["ssh-rsa nonsense"]}, "/public_keys/0"),
         ({"quota_files": 0}, "/quota_files"),
         ({"surprise": 1}, "/surprise"),
@@ -105,6 +111,16 @@ async def test_a_wish_that_cannot_be_is_named(ingest: Ingest, wish: dict[str, An
     answer = await ingest.http.post("/v1/drops", json=body)
     assert answer.status_code in (404, 422), answer.text
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+
+
+async def test_no_drop_is_changed_to_take_opt_outs_back(dropping: Dropping) -> None:
+    drop = await dropping.open(options={"protect_cancellations": True})
+    path = f"/v1/drops/{drop['id']}"
+    for change in ({"options": OVERRIDE}, {"rules": [{"pattern": "*", "options": OVERRIDE}]}):
+        refused = await dropping.ingest.http.patch(path, json=change)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "option.not_of_drop")
+        assert "POST /v1/imports" in refused.json()["errors"][0]["detail"]
+    assert (await dropping.ingest.http.get(path)).json()["options"] == {"protect_cancellations": True}
 
 
 async def test_another_account_sees_nothing_of_a_drop(dropping: Dropping) -> None:

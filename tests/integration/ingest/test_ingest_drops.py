@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
+import json
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -19,7 +22,7 @@ from pysequoia import Cert, encrypt
 
 async def test_a_file_by_sftp_is_imported_and_its_result_comes_back(dropping: Dropping) -> None:
     drop = await dropping.open()
-    await dropping.put(drop, "people.csv", GOOD + b"not an address,X\n")
+    await dropping.put(drop, "people.csv", GOOD + b"not an address,X\nADA@example.it,Twice\n")
     (taken,) = await dropping.taken(drop)
     assert taken["state"] == "received"
     assert dropping.names(drop, "in") == []
@@ -35,10 +38,26 @@ async def test_a_file_by_sftp_is_imported_and_its_result_comes_back(dropping: Dr
     report = dropping.report(drop)
     assert (report["state"], report["import"]) == ("applied", taken["import"])
     assert (report["counts"]["created"], report["counts"]["rejected"]) == (2, 1)
-    assert "not an address" in dropping.home(drop, report["rejects"]).read_text()
+    rejects = dropping.home(drop, report["rejects"]).read_text()
+    assert "not an address" in rejects
+    assert "ADA@example.it,Twice,5,email,row.duplicate" in rejects
     await dropping.look()
     assert len(await dropping.imports()) == 1
     assert (await dropping.files(drop))[0]["report"].startswith("reports/people.csv.2")
+
+
+async def test_a_file_that_came_before_is_told_so(dropping: Dropping) -> None:
+    drop = await dropping.open()
+    told = []
+    for name in ("first.csv", "second.csv"):
+        await dropping.put(drop, name)
+        taken, *_ = await dropping.taken(drop, len(told) + 1)
+        assert await dropping.ingest.read()
+        await dropping.progress(taken["import"], "applied", counts={"unchanged": 2})
+        await dropping.look()
+        path = (await dropping.files(drop))[0]["report"]
+        told.append(json.loads(dropping.home(drop, path).read_text()))
+    assert [report["same_as"] for report in told] == [None, told[0]["import"]]
 
 
 async def test_a_file_by_ftps_is_imported(dropping: Dropping) -> None:
@@ -74,6 +93,19 @@ async def test_quarantine_is_told_at_once_and_the_end_again(dropping: Dropping) 
     await dropping.progress(taken["import"], "applied", counts={"created": 2})
     await dropping.look()
     assert dropping.report(drop)["state"] == "applied"
+
+
+async def test_a_drop_of_a_release_that_kept_overrides_lifts_nothing(dropping: Dropping) -> None:
+    drop = await dropping.open()
+    await dropping.ingest.run(
+        "UPDATE drops SET rules = jsonb_set(jsonb_set(rules, '{0,asked,protect_cancellations}', 'false'),"
+        " '{0,asked,lawful_basis}', '{\"text\": \"They consented again in our shop.\"}')"
+    )
+    await dropping.put(drop, "people.csv")
+    (taken,) = await dropping.taken(drop)
+    assert (taken["state"], taken["error"]["code"]) == ("rejected", "drop.override")
+    assert "protect_cancellations" in dropping.report(drop)["error"]["detail"]
+    assert await dropping.imports() == []
 
 
 Send = Callable[[Dropping, dict[str, Any]], Awaitable[None]]
@@ -255,6 +287,44 @@ async def test_a_profile_says_how_a_dropped_file_is_read(dropping: Dropping) -> 
     assert (taken[0]["state"], taken[0]["error"]["code"]) == ("rejected", "profile.unknown")
 
 
+async def test_a_files_name_chooses_the_profile_of_a_drop_that_names_none(dropping: Dropping) -> None:
+    http = dropping.ingest.http
+
+    async def save(name: str, **options: Any) -> str:
+        body = {"name": name, "list": str(dropping.ingest.list_id), "file_pattern": name, "options": options}
+        return str((await http.post("/v1/import-profiles", json=body)).json()["id"])
+
+    profile = await save("crm_*.csv", mode="full", mapping={"posta": "email"}, delimiter=";")
+    drop = await dropping.open(options={"expected_rows": 1}, rules=[{"pattern": "raw_*", "profile": "none"}])
+    assert (drop["profile"], drop["mode"], drop["rules"][0]["profile"], drop["rules"][0]["mode"]) == (
+        None, None, "none", "incremental",
+    )  # fmt: skip
+    again = await http.patch(f"/v1/drops/{drop['id']}", json={"name": "again"})
+    assert (again.json()["rules"], again.json()["mode"]) == (drop["rules"], None)
+    for name, data in (
+        ("CRM_1.csv", b"posta;name\nada@example.it;Ada\n"),
+        ("other.csv", b"email,name\nada@example.it,Ada\n"),
+        ("raw_crm_1.csv", b"email,name\nada@example.it,Ada\n"),
+    ):
+        await dropping.put(drop, name, data)
+    taken = await dropping.taken(drop, 3)
+    assert [one["state"] for one in taken] == ["received"] * 3
+    made = {one["file"]["name"]: one for one in await dropping.imports()}
+    used = {name: (one["mode"], one["options"]["profile"]) for name, one in made.items()}
+    assert used == {
+        "CRM_1.csv": ("full", profile),
+        "other.csv": ("incremental", None),
+        "raw_crm_1.csv": ("incremental", None),
+    }
+    assert made["CRM_1.csv"]["options"]["expected_rows"] == 1
+
+    await save("back_*.csv", protect_cancellations=False)
+    await dropping.put(drop, "back_1.csv")
+    rejected, *_ = await dropping.taken(drop, 4)
+    assert (rejected["state"], rejected["error"]["code"]) == ("rejected", "options.invalid")
+    assert "/options/lawful_basis: say in `text` why" in rejected["error"]["detail"]
+
+
 async def test_the_same_file_again_is_another_import(dropping: Dropping) -> None:
     drop = await dropping.open()
     for count in (1, 2):
@@ -413,6 +483,46 @@ async def test_an_encrypted_file_is_opened_with_the_accounts_key(dropping: Dropp
     assert [name for name in os.listdir(taking) if "plain" in name] == []
     sealed = (await dropping.ingest.run("SELECT sealed_key FROM pgp_keys")).scalars().all()
     assert len(sealed) == 2
+
+
+async def test_a_file_that_gnupg_encrypted_is_opened(dropping: Dropping, tmp_path_factory: Any) -> None:
+    assert shutil.which("gpg"), "this test needs gpg: apt-get install gpg"
+    home = tmp_path_factory.mktemp("gnupg")
+    home.chmod(0o700)
+    drop = await dropping.open(pattern="*.csv")
+    key = (await dropping.ingest.http.post(f"/v1/drops/{drop['id']}:pgp-key")).json()
+
+    async def gpg(*arguments: str, data: bytes) -> bytes:
+        fixed = ("--homedir", str(home), "--batch", "--no-tty", "--no-autostart", "--trust-model", "always")
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(
+            "gpg", *fixed, *arguments, stdin=pipe, stdout=pipe, stderr=pipe
+        )
+        made, aside = await asyncio.wait_for(child.communicate(data), 30)
+        assert child.returncode == 0, aside.decode()
+        return made
+
+    await gpg("--import", data=key["public_key"].encode())
+    ways = {
+        "usual.csv.gpg": (),
+        "armoured.csv": ("--armor",),
+        "zlib.csv.pgp": ("--compress-algo", "zlib", "--cipher-algo", "AES128"),
+        "flat.csv": ("--compress-algo", "none"),
+        "bzip2.csv.gpg": ("--compress-algo", "bzip2"),
+    }
+    data = b"email,name\n" + b"".join(b"p%d@example.it,Zo\xc3\xab\n" % n for n in range(500))
+    for name, options in ways.items():
+        asked = ("--recipient", key["fingerprint"], *options, "--encrypt")
+        await dropping.put(drop, name, await gpg(*asked, data=data))
+    taken = {
+        one["name"]: one["error"] and one["error"]["code"] for one in await dropping.taken(drop, len(ways))
+    }
+    assert taken == dict.fromkeys(ways) | {"bzip2.csv.gpg": "file.not_opened"}
+    while await dropping.ingest.read():
+        pass
+    made = await dropping.imports()
+    assert [one["counts"]["rows"] for one in made] == [500] * 4
+    assert {one["file"]["sha256"] for one in made} == {hashlib.sha256(data).hexdigest()}
 
 
 async def test_a_suspended_account_is_not_served(dropping: Dropping) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import gzip
 import io
 import json
@@ -11,9 +12,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import ingest_books
 import pytest
 import xlsxwriter
 from ingest_house import Ingest
+from mailmaker.common.contracts.internal import CustomField
+from mailmaker.ingest.domain.fields import STAGED_COLUMNS
 
 CSV = "email;nome;data di nascita;CAP\na@example.it;Niccolò;29/02/1980;00184\nb@example.it;Anna;;20121\n".encode()
 JSON_LINES = (
@@ -99,6 +103,92 @@ async def test_one_list_in_every_kind(ingest: Ingest, data: bytes, kind: str, pa
     assert ingest.on_disk() == [
         f"{place}/{seen['id']}" for place in ("outlines", "rejects", "staged", "uploads")
     ]
+
+
+def told_by(rows: list[str]) -> list[dict[str, str]]:
+    """Staged rows by their columns, those that say something."""
+    found = [dict(zip(STAGED_COLUMNS, cells, strict=True)) for cells in csv.reader(rows)]
+    return [{name: cell for name, cell in row.items() if cell and name != "digest"} for row in found]
+
+
+@pytest.mark.parametrize("kind", ["xls", "xlsb", "ods"])
+async def test_a_workbook_of_another_kind_is_read_cell_by_cell(ingest: Ingest, kind: str) -> None:
+    write = {"xls": ingest_books.xls, "xlsb": ingest_books.xlsb, "ods": ingest_books.ods}[kind]
+    data = write([
+        ["Email", "Nome", "Data di nascita", "CAP", "Codice", "Punti"],
+        ["a@example.it", "Niccolò", date(1980, 2, 29), "00184", 7.0, 1.5],
+        [None, None, None, None, None, None],
+        ["b@example.it", 'Anna "Lia"\nMaria', None, 20121.0, "k;2", -3.0],
+        ["c@example.it", "X", date(2400, 1, 1), "", 12345678901234567890.0, None],
+    ])  # fmt: skip
+    points = CustomField(name="points", type="number")
+    list_id = str(ingest.contacts.open_list(ingest.account, "email", points))
+    mapping = {"Codice": "fkey", "Punti": "points"}
+    seen = await ingest.imported(data, list=list_id, mapping=mapping)
+    assert (seen["state"], seen["file"]["kind"], seen["file"]["sheet"]) == ("staged", kind, "Dati")
+    assert told_by(await staged(ingest, seen)) == [
+        {
+            "line": "2", "key_text": "a@example.it", "email": "a@example.it", "name": "Niccolò", "fkey": "7",
+            "birth_date": "1980-02-29", "postal_code": "00184", "custom": '{"points":1.5}',
+        },
+        {
+            "line": "4", "key_text": "b@example.it", "email": "b@example.it", "name": 'Anna "Lia" Maria',
+            "postal_code": "20121", "fkey": "k;2", "custom": '{"points":-3}',
+        },
+    ]  # fmt: skip
+    (refused,) = csv.DictReader(io.StringIO((await ingest.http.get(seen["rejects_url"])).text))
+    assert (refused["_line"], refused["Email"], refused["Data di nascita"]) == (
+        "5",
+        "c@example.it",
+        "2400-01-01",
+    )
+    assert ("fkey" in refused["_message"], "birth_date" in refused["_message"]) == (True, True)
+    packed = await ingest.imported(gzip.compress(data), list=list_id, mapping=mapping)
+    assert (packed["file"]["kind"], packed["file"]["packed"]) == (kind, "gzip")
+    assert await staged(ingest, packed) == await staged(ingest, seen)
+
+
+NAMES = ("Niccolò", "Zoë", "Giosuè", "Mosè", "Desirée", "Cantù", "Perché «no»")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+        ("cp1252", "cp1252"),
+        ("mac_roman", "mac_roman"),
+    ],
+)
+async def test_characters_and_delimiters_are_told_from_the_bytes(
+    ingest: Ingest, encoding: str, told: str
+) -> None:
+    for delimiter, ends in ((",", "\r\n"), (";", "\r\n"), ("\t", "\n"), ("|", "\r")):
+        rows = [
+            f'a{n}@example.it{delimiter}{name}{delimiter}"Forlì{delimiter}FC"' for n, name in enumerate(NAMES)
+        ]
+        text = ends.join((f"email{delimiter}nome{delimiter}città", *rows)) + ends
+        # Of UTF-16 that names its order itself.
+        mark = "\ufeff" if encoding == "utf-16-be" else ""
+        seen = await ingest.imported((mark + text).encode(encoding))
+        file = seen["file"]
+        assert (file["encoding"], file["delimiter"], file["findings"]) == (told, delimiter, [])
+        assert told_by(await staged(ingest, seen)) == [
+            {
+                "line": str(n + 2), "key_text": f"a{n}@example.it", "email": f"a{n}@example.it", "name": name,
+                "city": f"Forlì{delimiter.strip() or ' '}FC",
+            }
+            for n, name in enumerate(NAMES)
+        ]  # fmt: skip
+
+
+async def test_what_no_byte_tells_the_client_may_name(ingest: Ingest) -> None:
+    data = "email;nome\na@example.it;Niccolò\n".encode("mac_roman")
+    seen = await ingest.imported(data, encoding="mac-roman", delimiter=";")
+    assert (seen["file"]["encoding"], seen["file"]["delimiter"]) == ("mac-roman", ";")
+    assert [row["name"] for row in told_by(await staged(ingest, seen))] == ["Niccolò"]
 
 
 async def test_cells_of_a_sheet_become_what_they_mean(ingest: Ingest) -> None:

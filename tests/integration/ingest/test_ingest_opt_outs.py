@@ -39,6 +39,7 @@ async def test_whoever_a_row_names_is_staged(ingest: Ingest) -> None:
     assert sorted(row[-4:-1] for row in rejects) == [
         ["5", "mobile", "mobile.not_mobile"],
         ["6", "", "row.names_nobody"],
+        ["7", "", "row.duplicate"],
         ["8", "", "row.width"],
     ]
 
@@ -61,6 +62,10 @@ async def test_a_stated_basis_travels_with_who_stated_it(ingest: Ingest) -> None
         "text": "They consented again at the fair of Bologna.",
         "consented_at": "2026-10-01T09:00:00+02:00",
     }
+    asked = await ingest.send(
+        b"email\na@b.it\n", protect_cancellations=False, lawful_basis={"text": basis["text"]}
+    )
+    assert "when did these people consent" in asked.json()["errors"][0]["detail"]
     seen = await ingest.imported(b"email\na@b.it\n", protect_cancellations=False, lawful_basis=basis)
     assert seen["options"]["lawful_basis"]["text"] == basis["text"]
     (event,) = await ingest.told()

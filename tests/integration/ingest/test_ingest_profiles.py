@@ -10,6 +10,7 @@ import pytest
 from ingest_house import Ingest
 from mailmaker.common.contracts.internal import CustomField
 from mailmaker.common.storage.ids import new_id
+from mailmaker.common.web.call import Call
 from mailmaker.ingest.actions.profiles import profile_for
 
 OPTIONS = {
@@ -168,24 +169,61 @@ async def test_a_profile_of_another_account_or_list_is_not_used(ingest: Ingest) 
 
 
 async def test_a_files_name_chooses_the_most_particular_profile(ingest: Ingest) -> None:
-    other = ingest.contacts.open_list(ingest.account)
+    other, call = ingest.contacts.open_list(ingest.account), Call(ingest.account, 1, ingest.account, "test")
     names = {}
-    for name, pattern, of in (
-        ("any", "*.csv", None), ("crm", "crm_*.csv", None), ("mine", "*.csv", ingest.list_id), ("none", None, None),
+    for name, pattern, of, options in (
+        ("any", "*.csv", None, {}), ("crm", "crm_*.csv", None, {}), ("mine", "*.csv", ingest.list_id, {}),
+        ("none", None, None, {}), ("everywhere", "stop_*.csv", None, {"mode": "opt_out", "scope": "account"}),
     ):  # fmt: skip
-        body = {"name": name, "file_pattern": pattern, "list": None if of is None else str(of), "options": {}}
+        body = {
+            "name": name,
+            "file_pattern": pattern,
+            "list": None if of is None else str(of),
+            "options": options,
+        }
         names[(await ingest.http.post("/v1/import-profiles", json=body)).json()["id"]] = name
 
     async def chosen(list_id: UUID | None, file_name: str) -> str | None:
-        found = await profile_for(ingest.db, ingest.account, list_id, file_name)
+        found = await profile_for(ingest.db, call, list_id, file_name)
         return None if found is None else names[str(found.id)]
 
     assert await chosen(other, "CRM_2026.CSV") == "crm"
     assert await chosen(other, "x.csv") == "any"
+    assert await chosen(other, r"C:\crm_old\x.csv.PGP") == "any"
+    assert await chosen(other, "stop_1.csv") == "any"
+    assert await chosen(None, "") is None
     assert await chosen(ingest.list_id, "crm_1.csv") == "mine"
     assert await chosen(None, "crm_1.csv") == "mine"
     assert await chosen(other, "x.xlsx") is None
     assert (await ingest.preview(b"email\na@b.it\n")).json()["profile"] is not None
+
+
+async def test_an_import_uses_the_profile_of_its_name_where_it_says_so(ingest: Ingest) -> None:
+    options = {"mapping": {"Posta": "email"}, "mode": "add", "apply": "on_approval"}
+    profile = (await saved(ingest, list=str(ingest.list_id), file_pattern="a *.csv", options=options)).json()[
+        "id"
+    ]
+    data = b"Posta\na@example.it\n"
+    seen = await ingest.imported(data, profile="by_name", apply="auto")
+    said = seen["options"]
+    assert (said["profile"], said["mapping"], said["apply"]) == (profile, {"Posta": "email"}, "auto")
+    assert seen["mode"] == "incremental", "what the call says wins"
+    shown = (await ingest.preview(data, profile="by_name")).json()
+    assert (shown["profile"], shown["mapping"], shown["faults"]) == (profile, {"Posta": "email"}, [])
+    # Whoever does not ask for it is not mapped otherwise because somebody has saved a profile.
+    for unsaid in ({}, {"profile": None}, {"profile": "none"}):
+        assert (await ingest.imported(b"email\na@example.it\n", **unsaid))["options"]["profile"] is None
+        refused = await ingest.send(data, **unsaid)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "columns.no_key")
+    other = str(ingest.contacts.open_list(ingest.account))
+    unmatched = await ingest.imported(b"email\na@example.it\n", list=other, profile="by_name")
+    assert unmatched["options"]["profile"] is None
+    lines = await ingest.http.post(
+        f"/v1/imports?list={ingest.list_id}&mode=update&profile=none",
+        content=b'{"email": "a@example.it"}\n',
+        headers={"content-type": "application/x-ndjson"},
+    )
+    assert (lines.status_code, lines.json()["options"]["profile"]) == (202, None)
 
 
 async def test_defaults_and_numbers_are_of_their_fields_kind(ingest: Ingest) -> None:

@@ -125,10 +125,14 @@ async def test_bad_rows_come_back_with_line_field_and_code(ingest: Ingest) -> No
     assert (seen["counts"]["rows"], seen["counts"]["rejected"], seen["counts"]["duplicate"]) == (3, 1, 1)
     rejects = await ingest.http.get(seen["rejects_url"])
     assert rejects.headers["content-type"].startswith("text/csv")
-    (row,) = csv.DictReader(io.StringIO(rejects.text))
+    row, later = csv.DictReader(io.StringIO(rejects.text))
     assert row == {
         "email": "b@example.it", "birth_date": "1981-02-29", "_line": "3", "_field": "birth_date",
         "_code": "date.impossible", "_message": "no such day in the calendar",
+    }  # fmt: skip
+    assert later == {
+        "email": "A@EXAMPLE.IT", "birth_date": "", "_line": "4", "_field": "email", "_code": "row.duplicate",
+        "_message": "line 2 has the same email, and the first row counts",
     }  # fmt: skip
 
 
@@ -162,7 +166,7 @@ async def test_bad_rows_come_back_with_line_field_and_code(ingest: Ingest) -> No
         ),
         (
             b"email\na@b.it\n",
-            {"lawful_basis": {"text": "they asked to come back"}},
+            {"lawful_basis": {"text": "they asked to come back", "consented_at": "2026-10-01T09:00:00Z"}},
             422,
             "/options/lawful_basis",
             "option.unused",
@@ -176,6 +180,21 @@ async def test_bad_rows_come_back_with_line_field_and_code(ingest: Ingest) -> No
             422,
             "/options/lawful_basis/consented_at",
             "timezone_aware",
+        ),
+        *(
+            (
+                b"email\na@b.it\n",
+                {"protect_cancellations": False, "lawful_basis": {"text": "they came to our fair", **said}},
+                422,
+                "/options/lawful_basis/consented_at",
+                code,
+            )
+            for said, code in (
+                ({}, "missing"),
+                ({"consented_at": None}, "datetime_type"),
+                ({"consented_at": "2199-01-01T00:00:00Z"}, "option.in_future"),
+                ({"consented_at": "0001-01-01T00:00:00+14:00"}, "value_error"),
+            )
         ),
         (b"email\na@b.it\n", {"encoding": "klingon"}, 422, "/options/encoding", "value_error"),
         (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from mailmaker.ingest.domain.options import Guards, Options, completed, contradictions
+from mailmaker.ingest.domain.options import Guards, Options, completed, consented_after, contradictions
 
 LIST = "0198c5a0-0000-7000-8000-000000000001"
 BASIS = {"text": "They consented again in our shop."}
@@ -52,3 +53,13 @@ def test_a_full_file_is_guarded_unless_somebody_says_null(
     assert Options.from_json(of.as_json()) == of
     assert completed({"list": LIST}, {"mode": mode, "guards": said}).guards == guards
     assert completed({"list": LIST, "mode": mode}, {"mode": "incremental", "guards": said}).guards == guards
+
+
+@pytest.mark.parametrize(
+    ("consented_at", "after"),
+    [(None, False), ("2026-10-01T09:00:00Z", False), ("2026-10-01T11:00:01+02:00", True)],
+)
+def test_a_consent_is_older_than_the_file_that_tells_of_it(consented_at: str | None, after: bool) -> None:
+    basis = {**BASIS, "consented_at": consented_at}
+    of = Options.from_json({"list": LIST, "mode": "update", "lawful_basis": basis})
+    assert consented_after(of, datetime(2026, 10, 1, 9, tzinfo=UTC)) is after

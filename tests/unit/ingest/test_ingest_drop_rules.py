@@ -106,6 +106,11 @@ def test_the_first_rule_that_matches_counts() -> None:
     assert rule_for(drop, "other.txt") is None
     assert Rule.from_json(first.as_json()) == first
     assert (first.list_id, first.profile, second.profile) == (LIST, None, OTHER)
+    assert [rule.by_name for rule in (first, second, Rule("*", {**asked, "profile": None}))] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_who_guesses_waits_longer_and_longer() -> None:

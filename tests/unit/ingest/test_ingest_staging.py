@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ingest_reading import Staged
 from mailmaker.ingest.domain.fields import STAGED_COLUMNS, Field
 from mailmaker.ingest.readers.digest import HEX
-from mailmaker.ingest.readers.laying import without_repeats
+from mailmaker.ingest.readers.repeats import without_repeats
 
 CUSTOM = STAGED_COLUMNS.index("custom")
 
@@ -45,7 +45,10 @@ def test_good_rows_are_staged_bad_ones_are_rejected_with_line_field_code(tmp_pat
         ("3", "birth_date", "date.impossible"),
         ("4", "email", "address.invalid"),
         ("5", "email", "key.missing"),
+        ("6", "email", "row.duplicate"),
     ]
+    assert found.rejects[3]["Cognome"] == "Again"
+    assert found.rejects[3]["_message"] == "line 2 has the same email, and the first row counts"
     assert found.rejects[0]["Data di nascita"] == "1981-02-29"
     assert (answer.fields, answer.ignored) == (("email", "surname", "birth_date", "sex"), ("Boh",))
     assert found.left == ["outline", "rejects", "staged", "upload"]
@@ -56,6 +59,43 @@ def test_a_corrected_rejects_file_is_an_import_again(tmp_path: Path) -> None:
     again = (tmp_path / "rejects").read_bytes().replace(b"1981-02-29", b"1981-02-28")
     found = Staged(tmp_path, again)
     assert (found.answer.staged, found.answer.rejected, found.answer.ignored) == (1, 0, ())
+
+
+def test_later_rows_of_a_key_are_named_with_the_line_of_the_first(tmp_path: Path) -> None:
+    data = 'email;note\na@b.it;"x\ny"\nA@B.it;"ì;z";\n\nc@d.it;\nbad;\nC@d.it;1\na@b.it;2\n'.encode("utf-16")
+    found = Staged(tmp_path, data)
+    assert (found.answer.staged, found.answer.rejected, found.answer.duplicate) == (2, 1, 3)
+    told = [(r["_line"], r["_code"], r["email"], r["note"], r["_message"]) for r in found.rejects[1:]]
+    assert told == [
+        (line, "row.duplicate", email, note, f"line {first} has the same email, and the first row counts")
+        for line, email, note, first in (
+            ("4", "A@B.it", "ì;z", 2),
+            ("8", "C@d.it", "1", 6),
+            ("9", "a@b.it", "2", 2),
+        )
+    ]
+    twice = Staged(tmp_path, b"email,mobile\na@b.it,\nA@B.it,\n", naming=("email", "mobile")).rejects
+    assert [(r["_line"], r["_field"], r["_message"]) for r in twice] == [("3", "", "line 2 names the same")]
+
+
+def test_a_rejects_file_that_comes_again_overwrites_no_row_that_counted(tmp_path: Path) -> None:
+    Staged(tmp_path, b"email,name,birth_date\na@b.it,A,\na@b.it,B,\nc@d.it,C,1981-02-29\na@b.it,D,\n")
+    again = (tmp_path / "rejects").read_bytes().replace(b"1981-02-29", b"1981-02-28")
+    assert again.count(b"row.duplicate") == 2
+    found = Staged(tmp_path, again, names_rejected=True)
+    answer = found.answer
+    assert (answer.rows, answer.staged, answer.rejected, answer.duplicate) == (3, 1, 0, 2)
+    assert [named(row)["email"] for row in found.rows] == ["c@d.it"]
+    assert [(r["_line"], r["name"], r["_code"]) for r in found.rejects] == [
+        ("3", "B", "row.duplicate"),
+        ("4", "D", "row.duplicate"),
+    ]
+    assert answer.named == 2, "a full file still names the contact"
+    edited = again.replace(b"a@b.it,D,,5,email,row.duplicate", b"d@b.it,D,,5,email,")
+    assert edited != again
+    assert [named(row)["email"] for row in Staged(tmp_path, edited).rows] == ["c@d.it", "d@b.it"]
+    # Whom an opt-out file names is out, whatever else its row says.
+    assert len(Staged(tmp_path, again, naming=("email",)).rows) == 2
 
 
 def test_rows_of_another_width_are_rejected_whole(tmp_path: Path) -> None:
@@ -128,7 +168,13 @@ def test_each_row_counts_once_and_nothing_is_lost(tmp_path: Path, rows: list[tup
     answer = found.answer
     assert answer.done
     assert answer.rows == len(rows) == answer.staged + answer.rejected + answer.duplicate
-    assert (len(found.rows), len(found.rejects)) == (answer.staged, answer.rejected)
+    assert (len(found.rows), len(found.rejects)) == (
+        answer.staged,
+        answer.rejected + answer.duplicate,
+    )
+    codes = [row["_code"] for row in found.rejects]
+    assert codes.count("row.duplicate") == answer.duplicate
+    assert found.left == ["outline", "rejects", "staged", "upload"]
     assert len({row[1] for row in found.rows}) == len(found.rows)
     # The first good row of each key is the one that is staged.
     lines = [int(row[0]) for row in found.rows]
@@ -154,10 +200,20 @@ def test_a_full_file_names_the_contacts_of_its_bad_rows(tmp_path: Path) -> None:
 def test_equal_hashes_of_different_keys_are_no_repeats() -> None:
     rows = [row.encode() for row in ('2,"a,b",x\n', "3,c,è\n", '4,"a,b",z\n', "5,d,x\n")]
     outline = [b'2,"a,b",f0,0\n', b"3,c,f1,10\n", b"-9,c,,\n", b'4,"a,b",f2,17\n', b"5,d,f3,27\n"]
-    kept, entries = io.BytesIO(), io.BytesIO()
-    assert without_repeats(rows, outline, kept, entries, {hash(b'"a,b"'), hash(b"c")}) == 1
+    kept, entries, told = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    # As if c had the hash of the one before.
+    repeated = {hash(b'"a,b"'): -1, hash(b"c"): 0}
+    again = io.BytesIO(b"".join(outline))
+    assert without_repeats(rows, outline, again, (kept, entries, told), repeated) == 1
     assert kept.getvalue().decode() == '2,"a,b",x\n3,c,è\n5,d,x\n'
     assert entries.getvalue() == b'2,"a,b",f0,0\n3,c,f1,10\n-9,c,,\n5,d,f3,17\n'
+    assert told.getvalue() == b"4,2\n"
+    # And it is a repeat of itself.
+    rows, outline, again = rows * 2, outline * 2, io.BytesIO(b"".join(outline * 2))
+    told = io.BytesIO()
+    repeated = {hash(b'"a,b"'): -1, hash(b"c"): 0, hash(b"d"): -1}
+    assert without_repeats(rows, outline, again, (io.BytesIO(), io.BytesIO(), told), repeated) == 5
+    assert told.getvalue() == b"4,2\n2,2\n3,3\n4,2\n5,5\n"
 
 
 def test_a_digest_tells_rows_of_other_content_or_other_meaning_apart(tmp_path: Path) -> None:

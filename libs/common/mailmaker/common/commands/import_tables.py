@@ -31,10 +31,12 @@ def outcome(console: Console, found: Mapping[str, Any]) -> None:
     waits = found["state"] in ("planned", "quarantined")
     console.print(_counts("would be" if waits else "rows", found["counts"]))
     console.print(f"import {found['id']}: {found['state']}", markup=False)
+    if found.get("same_as"):
+        console.print(f"the very same file came before: import {found['same_as']}", markup=False)
     if found["error"]:
         console.print(Text(f"{found['error']['code']}: {found['error']['detail']}"))
-    if found["counts"]["rejected"]:
-        console.print(f"the refused rows: GET {found['rejects_url']}", markup=False)
+    if found["counts"]["rejected"] or found["counts"]["duplicate"]:
+        console.print(f"the refused and the repeated rows: GET {found['rejects_url']}", markup=False)
     if waits:
         console.print(f"it waits: POST /v1/imports/{found['id']}:approve, or :cancel", markup=False)
 

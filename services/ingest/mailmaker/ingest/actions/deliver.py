@@ -18,7 +18,8 @@ from mailmaker.ingest.actions.pgp import PgpKeys
 from mailmaker.ingest.actions.profiles import options_for
 from mailmaker.ingest.actions.receive import Arrival, Receiver
 from mailmaker.ingest.domain.drops import Drop, Taken, TakenState, rule_for
-from mailmaker.ingest.errors import AlreadyTaken, BadFile
+from mailmaker.ingest.domain.profiles import BY_NAME
+from mailmaker.ingest.errors import AlreadyTaken, BadFile, BadOptions
 from mailmaker.ingest.readers.pgp import is_encrypted
 from mailmaker.ingest.storage import drop_files, inbox_taking
 from mailmaker.ingest.storage.files import Files, read
@@ -68,11 +69,16 @@ class Deliverer:
         rule = rule_for(drop, taken.name)
         if rule is None:
             raise BadFile("no pattern of this drop matches the name of the file", code="drop.no_rule")
+        if rule.override is not None:
+            # A rule of a release that kept such options.
+            detail = f"this drop may not take opt-outs back; change its options, without `{rule.override}`, or send the"
+            raise BadFile(f"{detail} file by POST /v1/imports", code="drop.override")
         account = await self._keyring.account(drop.account_id)
         if account is None:
             raise NotNow("account.unknown")
         call = Call(drop.account_id, account.number, drop.id, str(taken.id))
-        options = await options_for(self._db, call, rule.asked, mode="incremental")
+        asked = {**rule.asked, "profile": BY_NAME} if rule.by_name else rule.asked
+        options = await options_for(self._db, call, asked, mode="incremental", file_name=taken.name)
         arrival = Arrival(self._files, self._max_upload)
         try:
             async with self._plain(drop, inbox, taken) as path:
@@ -106,7 +112,11 @@ class Deliverer:
                 await asyncio.to_thread(opened.unlink, missing_ok=True)
 
     async def _reject(self, taken: Taken, wrong: Problem) -> Taken:
+        detail = wrong.detail
+        if isinstance(wrong, BadOptions):
+            # A report has no list of faults.
+            detail = "; ".join([detail, *(f"{fault.pointer}: {fault.detail}" for fault in wrong.faults)])
         async with self._db.account(taken.account_id) as tx:
-            if not await drop_files.rejected(tx, taken, wrong.code, wrong.detail):
+            if not await drop_files.rejected(tx, taken, wrong.code, detail):
                 raise NotNow("decided")
-        return replace(taken, state=TakenState.REJECTED, error_code=wrong.code, error_detail=wrong.detail)
+        return replace(taken, state=TakenState.REJECTED, error_code=wrong.code, error_detail=detail)

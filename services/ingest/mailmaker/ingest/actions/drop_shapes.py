@@ -13,6 +13,7 @@ Name = Field(min_length=1, max_length=200)
 Pattern = Field(
     "*", min_length=1, max_length=200, description="Names it is for: `*`, `?`, `[a-z]`; case does not count."
 )
+NamedProfile = UUID | Literal["none"] | None
 MAX_BYTES = 1 << 40
 
 
@@ -29,7 +30,7 @@ class RuleWish(Wish):
     list: UUID | None = None
     mode: str | None = None
     options: dict[str, Any] | None = Field(None, description="As in POST /v1/imports, without list and mode.")
-    profile: UUID | None = Field(None, description="A saved import profile.")
+    profile: NamedProfile = Field(None, description="A saved import profile; the drop's when missing.")
 
 
 class DropWish(Wish):
@@ -38,10 +39,16 @@ class DropWish(Wish):
     name: str = Name
     protocols: tuple[Protocol, ...] = Field(("sftp",), min_length=1, max_length=3)
     list: UUID = Field(description="The list its files go into.")
-    mode: str | None = Field(None, description="The profile's when missing, or incremental.")
+    mode: str | None = Field(
+        None, description="When missing, that of the profile that is used for a file, or incremental."
+    )
     pattern: str = Pattern
     options: dict[str, Any] = Field({}, description="As in POST /v1/imports, without list and mode.")
-    profile: UUID | None = Field(None, description="A saved import profile.")
+    profile: NamedProfile = Field(
+        None,
+        description="A saved import profile. When missing, each file's name chooses one: the list's own or the account's"
+        " whose `file_pattern` matches best. none: no profile.",
+    )
     rules: tuple[RuleWish, ...] = Field((), max_length=20, description="Tried in order before `pattern`.")
     password: bool = Field(True, description="Whether a password is made; it is shown once, in this answer.")
     public_keys: tuple[str, ...] = Field((), max_length=20)
@@ -58,7 +65,7 @@ class DropChange(Wish):
     mode: str | None = None
     pattern: str | None = Field(None, min_length=1, max_length=200)
     options: dict[str, Any] | None = None
-    profile: UUID | None = None
+    profile: NamedProfile = None
     rules: tuple[RuleWish, ...] | None = Field(None, max_length=20)
     password: Literal[False] | None = None
     public_keys: tuple[str, ...] | None = Field(None, max_length=20)
@@ -74,7 +81,7 @@ class RuleView(BaseModel):
     list: UUID
     mode: str | None
     options: dict[str, Any]
-    profile: UUID | None
+    profile: NamedProfile
 
     @classmethod
     def of(cls, rule: Rule) -> RuleView:
@@ -84,7 +91,7 @@ class RuleView(BaseModel):
             list=rule.list_id,
             mode=rule.asked.get("mode"),
             options={name: value for name, value in rule.asked.items() if name not in beside},
-            profile=rule.profile,
+            profile=rule.profile if rule.by_name or rule.profile else "none",
         )
 
 
@@ -99,7 +106,7 @@ class DropView(BaseModel):
     mode: str | None
     pattern: str
     options: dict[str, Any]
-    profile: UUID | None
+    profile: NamedProfile
     rules: tuple[RuleView, ...]
     has_password: bool
     public_keys: tuple[str, ...]

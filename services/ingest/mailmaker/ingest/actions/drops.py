@@ -173,7 +173,7 @@ async def _check_profiles(db: Database, call: Call, drop: Drop) -> None:
         except (UnknownProfile, BadOptions) as wrong:
             faults = [
                 Fault(
-                    f"{at}/profile" if "profile" in rule.asked else at + fault.pointer,
+                    f"{at}/profile" if rule.profile is not None else at + fault.pointer,
                     fault.code,
                     fault.detail,
                 )

@@ -59,7 +59,10 @@ class PreviewView(BaseModel):
     rows: list[RowView]
     problems: list[ProblemView]
     faults: list[FaultView]
-    profile: UUID | None = Field(description="A saved profile whose pattern the file's name matches.")
+    profile: UUID | None = Field(
+        description="A saved profile whose pattern the file's name matches: a drop would use it, and so does an import"
+        " with `profile: by_name`."
+    )
 
 
 def preview_of(opened: Opened, profile: Profile | None) -> PreviewView:

@@ -17,7 +17,7 @@ from mailmaker.common.web.auth import check_list
 from mailmaker.common.web.call import Call
 from mailmaker.common.web.problem import Fault
 from mailmaker.ingest.domain.options import Mode, Options, Unsaid, completed, contradictions
-from mailmaker.ingest.domain.profiles import Profile, chosen
+from mailmaker.ingest.domain.profiles import BY_NAME, Profile, chosen
 from mailmaker.ingest.errors import (
     BadOptions,
     ListNeeded,
@@ -118,24 +118,25 @@ async def list_profiles(
     return Page[ProfileView](items=items, next=encode_cursor(str(items[-1].id)) if more else None)
 
 
-async def profile_for(db: Database, account_id: UUID, list_id: UUID | None, file_name: str) -> Profile | None:
-    """The profile whose pattern a file's name matches best: a drop's look-up. None: no pattern matches."""
-    async with db.account(account_id) as tx:
-        return chosen(await store.patterned(tx, account_id, list_id), list_id, file_name)
+async def profile_for(db: Database, call: Call, list_id: UUID | None, file_name: str) -> Profile | None:
+    """The profile whose pattern a file's name matches best: what a drop uses that names none, and an import that says
+    `by_name`. None: no pattern matches."""
+    async with db.account(call.account_id) as tx:
+        found = await store.patterned(tx, call.account_id, list_id)
+    return chosen((it for it in found if _may_see(call, it)), list_id, file_name)
 
 
 async def options_for(
-    db: Database, call: Call, asked: Mapping[str, Any], *, mode: Mode | None = None
+    db: Database, call: Call, asked: Mapping[str, Any], *, mode: Mode | None = None, file_name: str = ""
 ) -> Options:
-    """What the client asks, completed by the profile it names. `mode`: where neither says one.
+    """What the client asks, completed by the profile it names, or that the file's name chooses. `mode`: where neither
+    says one.
 
     Raises UnknownProfile, BadOptions, Forbidden.
     """
-    says: dict[str, Any] = {}
-    if asked.get("profile") is not None:
-        async with db.account(call.account_id) as tx:
-            it = await store.one(tx, call.account_id, UUID(asked["profile"]))
-        says = _named(call, it, asked).says()
+    it = await _profile(db, call, asked, file_name)
+    says = {} if it is None else it.says()
+    asked = {**asked, "profile": None if it is None else str(it.id)}
     try:
         found = completed(asked, says if mode is None else {"mode": mode, **says})
     except Unsaid as wrong:
@@ -145,6 +146,18 @@ async def options_for(
         raise BadOptions("the options named in `errors` do not go together", faults=faults)
     check_scope(call, found.as_json())
     return found
+
+
+async def _profile(db: Database, call: Call, asked: Mapping[str, Any], file_name: str) -> Profile | None:
+    said = asked.get("profile")
+    if said is None:
+        return None
+    if said == BY_NAME:
+        list_id = asked.get("list")
+        return await profile_for(db, call, None if list_id is None else UUID(list_id), file_name)
+    async with db.account(call.account_id) as tx:
+        it = await store.one(tx, call.account_id, UUID(said))
+    return _named(call, it, asked)
 
 
 def _named(call: Call, it: Profile | None, asked: Mapping[str, Any]) -> Profile:
@@ -170,10 +183,13 @@ async def _held(tx: Transaction, call: Call, profile_id: UUID, version: int | No
 
 def _allowed(call: Call, it: Profile | None) -> Profile:
     """A key limited to lists sees their profiles and those of no list."""
-    hidden = it is not None and call.list_ids is not None and it.list_id not in (None, *call.list_ids)
-    if it is None or hidden:
+    if it is None or not _may_see(call, it):
         raise UnknownProfile("no such import profile")
     return it
+
+
+def _may_see(call: Call, it: Profile) -> bool:
+    return call.list_ids is None or it.list_id in (None, *call.list_ids)
 
 
 def check_scope(call: Call, options: Mapping[str, Any]) -> None:

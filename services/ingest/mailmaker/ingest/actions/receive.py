@@ -20,8 +20,8 @@ from mailmaker.ingest.actions.profiles import profile_for
 from mailmaker.ingest.actions.views import ImportView, view
 from mailmaker.ingest.domain.fields import Field
 from mailmaker.ingest.domain.imports import ListFacts, Source, Upload
-from mailmaker.ingest.domain.options import Options
-from mailmaker.ingest.errors import UnknownList, UploadTooLarge
+from mailmaker.ingest.domain.options import Options, consented_after
+from mailmaker.ingest.errors import BadOptions, UnknownList, UploadTooLarge
 from mailmaker.ingest.readers.job import Opened
 from mailmaker.ingest.readers.kinds import Kind
 from mailmaker.ingest.readers.scan import Scan, Scanned
@@ -103,9 +103,9 @@ class Receiver:
         """The file is opened here, once: what cannot be imported is refused; rows are judged while they are read.
 
         `json_lines`: the client says that it is, whatever its first bytes look like. `beside` writes what must be committed
-        with the import, or raises. Raises BadFile, UnknownList.
+        with the import, or raises. Raises BadFile, BadOptions, UnknownList.
         """
-        about = await self.list_facts(call, options.list_id)
+        about = await self._about(call, options)
         opened = await self._opener.open(arrival.incoming, scanned, options, about, json_lines=json_lines)
         refuse(opened)
         upload = Upload(
@@ -138,13 +138,20 @@ class Receiver:
         json_lines: bool = False,
     ) -> PreviewView:
         """How the file would be read. Nothing is kept. Raises BadFile where nothing of it can be read."""
-        about = await self.list_facts(call, options.list_id)
+        about = await self._about(call, options)
         opened = await self._opener.open(
             arrival.incoming, scanned, options, about, json_lines=json_lines, sample=ROWS
         )
         if not opened.columns:
             refuse(opened)
-        return preview_of(opened, await profile_for(self._db, call.account_id, options.list_id, name))
+        return preview_of(opened, await profile_for(self._db, call, options.list_id, name))
+
+    async def _about(self, call: Call, options: Options) -> ListFacts:
+        if consented_after(options, self._clock.now()):
+            detail = "nobody can have consented after the file that tells of it was received"
+            fault = Fault("/options/lawful_basis/consented_at", "option.in_future", detail)
+            raise BadOptions("the options named in `errors` are wrong", faults=[fault])
+        return await self.list_facts(call, options.list_id)
 
     async def list_facts(self, call: Call, list_id: UUID) -> ListFacts:
         """What contacts says of the list. Raises UnknownList, or Forbidden for a key limited to others."""

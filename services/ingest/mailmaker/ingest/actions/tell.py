@@ -44,7 +44,7 @@ class Teller:
             return
         report = _report(drop, taken, of)
         rejects = self._files.rejects(of.id)
-        if of.counts.get("rejected") and rejects.exists():
+        if (of.counts.get("rejected") or of.counts.get("duplicate")) and rejects.exists():
             await asyncio.to_thread(inbox_taking.put_report, inbox, taken, ".rejects.csv", rejects)
             report["rejects"] = f"{Folder.REPORTS}/{inbox_taking.archived_name(taken)}.rejects.csv"
         await self._put(inbox, taken, report, ending)
@@ -74,5 +74,5 @@ def _report(drop: Drop, taken: Taken, of: Import | None) -> dict[str, object]:
         error = {"code": taken.error_code, "detail": taken.error_detail}
         return report | {"import": None, "state": "rejected", "error": error, "counts": {}}
     shown = view(of).model_dump(mode="json")
-    names = ("list", "mode", "state", "error", "counts", "plan_url", "rejects_url")
+    names = ("list", "mode", "state", "error", "counts", "plan_url", "rejects_url", "same_as")
     return report | {"import": str(of.id)} | {name: shown[name] for name in names}

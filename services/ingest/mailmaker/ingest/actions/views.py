@@ -78,6 +78,11 @@ class ImportView(BaseModel):
     plan_url: str | None
     rejects_url: str | None
     file: FileView
+    same_as: UUID | None = Field(
+        None,
+        description="The last import before this one into the same list of the very same bytes, however it ended. The"
+        " file is planned all the same: the list may have changed since.",
+    )
     options: dict[str, Any]
     created_at: datetime
     updated_at: datetime
@@ -111,6 +116,7 @@ def view(of: Import) -> ImportView:
             ignored=list(read.ignored),
             findings=[FindingView(**asdict(one)) for one in read.findings],
         ),
+        same_as=of.same_as,
         options=of.options.as_json(),
         created_at=of.created_at,
         updated_at=of.updated_at,

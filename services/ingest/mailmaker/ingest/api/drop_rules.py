@@ -62,13 +62,16 @@ def _bad_key(number: int, detail: str) -> BadDrop:
 
 
 def _rule(rule: RuleWish, wish: DropWish, at: str) -> Rule:
-    given = wish.options if rule.options is None else rule.options
-    _check_keys(given, at)
+    given, said_at = (wish.options, "") if rule.options is None else (rule.options, at)
+    _check_keys(given, said_at)
     profile = rule.profile or wish.profile
-    mode = rule.mode or wish.mode or (None if profile else "incremental")
+    mode = rule.mode or wish.mode or ("incremental" if profile == "none" else None)
     beside = {"list": rule.list or wish.list, "mode": mode, "profile": profile}
     named = {name: str(value) for name, value in beside.items() if value is not None}
-    return Rule(rule.pattern, _asked({**given, **named}, at))
+    made = Rule(rule.pattern, _asked({**given, **named}, at))
+    if made.override is not None:
+        raise _override(f"{said_at}/options/{made.override}")
+    return made
 
 
 def _check_keys(given: Mapping[str, Any], at: str) -> None:
@@ -76,6 +79,14 @@ def _check_keys(given: Mapping[str, Any], at: str) -> None:
         if name in given:
             fault = Fault(f"{at}/options/{name}", "options.twice", f"say `{name}` beside the options")
             raise BadDrop("the options named in `errors` are wrong", faults=[fault])
+    if given.get("lawful_basis") is not None:
+        raise _override(f"{at}/options/lawful_basis")
+
+
+def _override(at: str) -> BadDrop:
+    detail = "send a file that takes opt-outs back by POST /v1/imports, with the lawful basis of that file"
+    fault = Fault(at, "option.not_of_drop", detail)
+    return BadDrop("no drop takes opt-outs back: it would lift those said later too", faults=[fault])
 
 
 def _asked(named: Mapping[str, Any], at: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ async def send_file(request: Request, call: Annotated[Call, may("imports:write")
     arrival = Arrival(house.files, house.max_upload)
     try:
         sent = await taken(request, arrival)
-        options = await options_for(house.db, call, sent.asked)
+        options = await options_for(house.db, call, sent.asked, file_name=sent.name)
         scanned = await arrival.end()
         body = hashlib.sha256(_plain(options) + b"\0" + scanned.sha256).digest()
         call = replace(call, once=request_key(request, body))
@@ -73,7 +73,7 @@ async def preview(request: Request, call: Annotated[Call, may("imports:write")])
     arrival = Arrival(house.files, house.max_upload)
     try:
         sent = await taken(request, arrival)
-        options = await options_for(house.db, call, sent.asked, mode="incremental")
+        options = await options_for(house.db, call, sent.asked, mode="incremental", file_name=sent.name)
         scanned = await arrival.end()
         return await house.receiver.preview(
             call, arrival, scanned, options, sent.name, json_lines=sent.json_lines
@@ -139,12 +139,14 @@ async def undo(request: Request, import_id: UUID, call: Annotated[Call, may("imp
 @router.get(
     "/v1/imports/{import_id}/rejects",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}}, "description": "The refused rows, UTF-8"}},
+    responses={200: {"content": {"text/csv": {}}, "description": "The rows that were not imported, UTF-8"}},
 )
 async def see_rejects(
     request: Request, import_id: UUID, call: Annotated[Call, may("imports:read")]
 ) -> StreamingResponse:
-    """The refused rows: the original columns, then `_line, _field, _code, _message`, which an import passes over."""
+    """The rows that were not imported: the original columns, then `_line, _field, _code, _message`, which an import passes
+    over. First those that were refused, then the later rows of keys that come twice (`row.duplicate`); of a file that is
+    corrected and sent again, the latter stay out as long as `_code` says so."""
     house = house_of(request)
     path = await rejects_file(house.db, house.files, call, import_id)
     headers = {"content-disposition": f'attachment; filename="rejects-{import_id}.csv"'}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -26,6 +27,8 @@ LONGEST = 1 << 18
 Short = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Word = Literal["keep", "erase"]
+_UNTOLD = ("missing", "datetime_type")
+_CONSENTED_AT = ("lawful_basis", "consented_at")
 
 
 class GuardsBody(BaseModel):
@@ -163,23 +166,42 @@ class LawfulBasisBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=2000)]
-    consented_at: AwareDatetime | None = Field(
-        None, description="When these people consented anew; no opt-out said after it is lifted."
+    consented_at: AwareDatetime = Field(
+        description="When these people consented anew, before the file came; no opt-out said after it is lifted."
     )
+
+    @field_validator("consented_at")
+    @classmethod
+    def _is_a_time(cls, at: datetime) -> datetime:
+        """In UTC: the first day of the calendar has no UTC in the east."""
+        try:
+            return at.astimezone(UTC)
+        except OverflowError as wrong:
+            raise ValueError("no such time") from wrong
 
 
 class OptionsBody(ProfileOptions):
     """How a file is to be imported. What is not named here is the profile's, and else has its default."""
 
     list: UUID | None = Field(None, description="The list it goes into; needed unless the profile has one.")
-    profile: UUID | None = Field(None, description="A saved profile (`/v1/import-profiles`).")
+    profile: UUID | Literal["by_name", "none"] | None = Field(
+        None,
+        description="A saved profile (`/v1/import-profiles`). by_name: the list's whose `file_pattern` matches the file's"
+        " name, if there is one. The import's `options` tell which it was.",
+    )
     expected_rows: int | None = Field(
         None, ge=0, description="Rows the file must have; with another number the import waits for approval."
     )
     lawful_basis: LawfulBasisBody | None = Field(
         None,
-        description="Needed with `protect_cancellations: false`. It is stated for each import: no profile keeps it.",
+        description="Needed with `protect_cancellations: false`. It is stated for each import: no profile and no drop"
+        " keeps it.",
     )
+
+    @field_validator("profile")
+    @classmethod
+    def _none_is_none(cls, profile: UUID | str | None) -> UUID | str | None:
+        return None if profile == "none" else profile
 
 
 def read_options(text: bytes) -> dict[str, Any]:
@@ -240,5 +262,7 @@ def _no_object() -> BadOptions:
 
 
 def _fault(place: tuple[int | str, ...], code: str, detail: str) -> Fault:
+    if place == _CONSENTED_AT and code in _UNTOLD:
+        detail = "when did these people consent anew? A time, as 2026-10-01T09:00:00+02:00"
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in place)
     return Fault("/".join(("/options", *parts)), code, detail)

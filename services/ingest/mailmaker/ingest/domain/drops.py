@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 from uuid import UUID
 
-from mailmaker.ingest.domain.paths import DONE_MARK, is_mark, is_unfinished
+from mailmaker.ingest.domain.paths import DONE_MARK, is_mark, is_unfinished, matches
 
 Protocol = Literal["sftp", "ftps", "ftp"]
 
@@ -30,8 +29,8 @@ class Mark(StrEnum):
 class Rule:
     """Files whose name matches the pattern are imported so.
 
-    `asked`: the options that the client named, as POST /v1/imports takes them: the list always, a profile perhaps, which
-    completes them when a file comes.
+    `asked`: the options that the client named, as POST /v1/imports takes them: the list always. When a file comes they
+    are completed by the profile that is named, else by the one that the file's name chooses; by none where null is named.
     """
 
     pattern: str
@@ -47,6 +46,19 @@ class Rule:
         """The saved profile that completes what was asked."""
         found = self.asked.get("profile")
         return None if found is None else UUID(found)
+
+    @property
+    def by_name(self) -> bool:
+        """Whether a file's name may choose the profile."""
+        return "profile" not in self.asked
+
+    @property
+    def override(self) -> str | None:
+        """The option by which its files would take opt-outs back, also those said after the drop was opened: consent is
+        stated for one file, by who sends it."""
+        if self.asked.get("protect_cancellations") is False:
+            return "protect_cancellations"
+        return None if self.asked.get("lawful_basis") is None else "lawful_basis"
 
     def as_json(self) -> dict[str, Any]:
         return {"pattern": self.pattern, "asked": dict(self.asked)}
@@ -141,14 +153,7 @@ def _is_complete(one: Lying, mark: Lying | None, now: float, stable: float) -> b
 
 def rule_for(drop: Drop, name: str) -> Rule | None:
     """The first rule whose pattern the name matches; case does not count, an encrypted file's last ending neither."""
-    plain = name.casefold()
-    for ending in (".pgp", ".gpg", ".asc"):
-        plain = plain.removesuffix(ending)
-    for rule in drop.rules:
-        wanted = rule.pattern.casefold()
-        if fnmatchcase(plain, wanted) or fnmatchcase(name.casefold(), wanted):
-            return rule
-    return None
+    return next((rule for rule in drop.rules if matches(rule.pattern, name)), None)
 
 
 class TakenState(StrEnum):

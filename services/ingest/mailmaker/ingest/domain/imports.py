@@ -112,6 +112,8 @@ class Import:
     version: int = 1
     sent_by: UUID | None = None
     """The API key that sent the file, or the drop that it came by."""
+    same_as: UUID | None = None
+    """The last import before this one into the same list of the very same bytes, however it ended."""
 
     @property
     def has_rejects(self) -> bool:

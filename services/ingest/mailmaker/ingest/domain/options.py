@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -57,7 +58,7 @@ class SplitName:
 @dataclass(frozen=True, slots=True)
 class LawfulBasis:
     """Why people who once opted out may be written to again, in the client's own words. `consented_at`: when they
-    consented anew, as RFC 3339 text; no "no" that was said after it is lifted."""
+    consented anew, as RFC 3339 text; no "no" that was said after it is lifted. Releases before did not ask for it."""
 
     text: str
     consented_at: str | None = None
@@ -170,9 +171,17 @@ def contradictions(of: Options) -> list[tuple[str, str, str]]:
                 detail = "an opt-out file writes no field of a contact and takes no cancellation back"
                 found.append((name, "option.not_of_opt_out", detail))
     if not of.protect_cancellations and of.lawful_basis is None and not opts_out:
-        detail = "say in `text` why people who opted out may be written to again"
+        detail = (
+            "say in `text` why people who opted out may be written to again, in `consented_at` since when"
+        )
         found.append(("lawful_basis", "missing", detail))
     if of.protect_cancellations and of.lawful_basis is not None:
         detail = "a lawful basis is stated with `protect_cancellations: false`"
         found.append(("lawful_basis", "option.unused", detail))
     return found
+
+
+def consented_after(of: Options, received_at: datetime) -> bool:
+    """Whether the consent that the client states would be newer than the file that tells of it."""
+    at = None if of.lawful_basis is None else of.lawful_basis.consented_at
+    return at is not None and datetime.fromisoformat(at) > received_at

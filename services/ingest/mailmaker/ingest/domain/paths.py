@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 LONGEST_PATH = 4096
 LONGEST_NAME = 180
@@ -96,6 +97,15 @@ def plain_name(name: str) -> str:
 def is_unfinished(name: str) -> bool:
     """Whether the name itself says that its file is still being written."""
     return name.startswith(".") or name.casefold().endswith(_UNFINISHED)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a shell's pattern matches a file's name; case does not count, an encrypted file's last ending neither."""
+    name, wanted = name.casefold(), pattern.casefold()
+    plain = name
+    for ending in (".pgp", ".gpg", ".asc"):
+        plain = plain.removesuffix(ending)
+    return fnmatchcase(plain, wanted) or fnmatchcase(name, wanted)
 
 
 def is_mark(name: str) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
+
+from mailmaker.ingest.domain.paths import matches
+
+BY_NAME = "by_name"
+"""Where a profile is named: the one that the file's name chooses, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,20 @@ class Profile:
 def chosen(profiles: Iterable[Profile], list_id: UUID | None, file_name: str) -> Profile | None:
     """The profile that a file's name chooses: the list's own before the account's, then the longest pattern.
 
-    Patterns are those of a shell (`*`, `?`, `[a-z]`), compared without case. With no list named, any list's may be it.
+    Patterns are those of a shell (`*`, `?`, `[a-z]`), compared without case; folders before the name and the last ending
+    of an encrypted file do not count. With no list named, any list's may be it. A profile that opts people out of the
+    whole account is used by its id alone.
     """
-    name = file_name.casefold()
+    name = file_name.replace("\\", "/").rpartition("/")[2]
+    if not name:
+        return None
     fitting = [
         one
         for one in profiles
         if one.file_pattern is not None
-        and fnmatchcase(name, one.file_pattern.casefold())
+        and matches(one.file_pattern, name)
         and (list_id is None or one.list_id in (None, list_id))
+        and one.options.get("scope") != "account"
     ]
     return min(fitting, key=_rank, default=None)
 

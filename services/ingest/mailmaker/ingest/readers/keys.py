@@ -24,15 +24,15 @@ class Keys:
         for number in map(hash, keys):
             append[number & 63](number)
 
-    def repeated(self) -> set[int]:
-        """The hashes that came more than once. One part at a time is held as a set."""
-        found: set[int] = set()
+    def repeated(self) -> dict[int, int]:
+        """The hashes that came more than once, each with no place yet (-1). One part at a time is held as a set."""
+        found: dict[int, int] = {}
         for part in self._parts:
             if len(set(part)) == len(part):
                 continue
             seen: set[int] = set()
             for number in part:
                 if number in seen:
-                    found.add(number)
+                    found[number] = -1
                 seen.add(number)
         return found

@@ -7,27 +7,26 @@ texts), and ends with one line of JSON; when stdin ends without the last frame, 
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import struct
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from subprocess import PIPE, Popen
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from mailmaker.ingest.readers.digest import HEX, digests
 from mailmaker.ingest.readers.keys import Keys
 from mailmaker.ingest.readers.limits import peak
+from mailmaker.ingest.readers.repeats import BUFFER, left_out, synced, written
 
 BESIDE_FROM = 8 << 20
 """Bytes of a file from which a second process is worth its start."""
-_BUFFER = 1 << 20
 _AROUND = len(",,\n") + HEX
 """Bytes of a staged line beside its number and its row."""
 _FRAME = struct.Struct("<cIII")
@@ -55,7 +54,7 @@ class Here:
 
     def __init__(self, staged: Path, outline: Path, seed: int) -> None:
         self._paths = staged, outline
-        self._staged, self._outline = _written(staged), _written(outline)
+        self._staged, self._outline = written(staged), written(outline)
         self._seed = seed
         self._at = 0
         self._keys = Keys()
@@ -75,9 +74,9 @@ class Here:
 
     def end(self) -> tuple[int, int]:
         for file in (self._staged, self._outline):
-            _kept(file)
+            synced(file)
         repeated = self._keys.repeated()
-        return (_dropped(*self._paths, repeated) if repeated else 0), peak()
+        return (left_out(*self._paths, repeated) if repeated else 0), peak()
 
     def close(self) -> None:
         self._staged.close()
@@ -125,7 +124,7 @@ def laying(staged: Path, outline: Path, seed: int, size: int) -> Iterator[Layer]
             here.close()
         return
     command = [sys.executable, "-m", "mailmaker.ingest.readers.laying", str(staged), str(outline), str(seed)]
-    with Popen(command, stdin=PIPE, stdout=PIPE, bufsize=_BUFFER) as process:
+    with Popen(command, stdin=PIPE, stdout=PIPE, bufsize=BUFFER) as process:
         try:
             yield Beside(process)
         finally:
@@ -168,70 +167,6 @@ def _end_with_reader() -> None:
     while os.read(0, 1):
         pass
     os._exit(_CRASHED)
-
-
-def _written(path: Path) -> BinaryIO:
-    return open(path, "wb", buffering=_BUFFER)
-
-
-def _kept(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _dropped(staged: Path, outline: Path, repeated: set[int]) -> int:
-    """Rewrites the staged file and its outline without the later rows of repeated keys."""
-    once = [path.with_name(path.name + ".once") for path in (staged, outline)]
-    with (
-        open(staged, "rb", buffering=_BUFFER) as rows,
-        open(outline, "rb", buffering=_BUFFER) as entries,
-        _written(once[0]) as kept,
-        _written(once[1]) as kept_entries,
-    ):
-        dropped = without_repeats(rows, entries, kept, kept_entries, repeated)
-        for file in (kept, kept_entries):
-            _kept(file)
-    for temporary, path in zip(once, (staged, outline), strict=True):
-        os.replace(temporary, path)
-    return dropped
-
-
-def without_repeats(
-    staged: Iterable[bytes],
-    outline: Iterable[bytes],
-    kept: BinaryIO,
-    kept_outline: BinaryIO,
-    repeated: set[int],
-) -> int:
-    """Copies a staged file and its outline without the later rows of each key: the first row of a key wins. Returns how
-    many left. Entries that only name a rejected row's key stay."""
-    seen: set[bytes] = set()
-    rows = iter(staged)
-    dropped = at = 0
-    for entry in outline:
-        if entry.startswith(b"-"):
-            kept_outline.write(entry)
-            continue
-        row = next(rows)
-        key = _key_of(entry)
-        if hash(key) in repeated:
-            if key in seen:
-                dropped += 1
-                continue
-            seen.add(key)
-        kept.write(row)
-        kept_outline.write(b"%b,%d\n" % (entry.rpartition(b",")[0], at))
-        at += len(row)
-    return dropped
-
-
-def _key_of(entry: bytes) -> bytes:
-    """The second cell as it is written; an entry is one line, whatever its key holds."""
-    rest = entry[entry.index(b",") + 1 :]
-    if not rest.startswith(b'"'):
-        return rest[: rest.index(b",")]
-    cell: str = next(csv.reader([rest.decode()]))[0]
-    return b'"' + cell.replace('"', '""').encode() + b'"'
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from itertools import compress
 
 from mailmaker.ingest.readers.columns import Bad
 from mailmaker.ingest.readers.records import Batch
-from mailmaker.ingest.readers.staging import Staging
+from mailmaker.ingest.readers.staging import DUPLICATE, Staging
 
 
 class OptOuts(Staging):
@@ -30,6 +30,9 @@ class OptOuts(Staging):
         if any(keep):
             said = [list(map(_said, compress(cells, keep))) for cells in made]
             self._write(list(compress(lines, keep)), said, self._keys_of(said))
+
+    def name_duplicate(self, line: int, row: list[str], first: int) -> None:
+        self._tell(line, row[: self._width], "", DUPLICATE, f"line {first} names the same")
 
     def _refuse(self, line: int, row: list[str], made: Sequence[str]) -> None:
         for column, cell in zip(self._columns, made, strict=True):

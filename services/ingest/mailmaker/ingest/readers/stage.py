@@ -21,6 +21,7 @@ from mailmaker.ingest.readers.limits import peak
 from mailmaker.ingest.readers.opening import Opening, look
 from mailmaker.ingest.readers.opt_outs import OptOuts
 from mailmaker.ingest.readers.records import Records
+from mailmaker.ingest.readers.repeats import name_each, told_of
 from mailmaker.ingest.readers.staging import Staging
 from mailmaker.ingest.readers.trailer import Trailer, find
 
@@ -46,7 +47,7 @@ def stage(job: Job, tell: Callable[[Answer], None]) -> Answer:
     except WrongColumns as wrong:
         return Answer(code=wrong.faults[0].code, detail=str(wrong), peak=peak())
     finally:
-        for temporary in made:
+        for temporary in (*made, told_of(made[1])):
             temporary.unlink(missing_ok=True)
 
 
@@ -61,22 +62,24 @@ def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable
             staging = (OptOuts if job.naming else Staging)(
                 columns, opening.mapped, key, layer, bad, names_rejected=job.names_rejected
             )
-            records = Records(
-                upload, opening.charset, opening.dialect, end=None if trailer is None else trailer.end
-            )
+            end = None if trailer is None else trailer.end
+            records = Records(upload, opening.charset, opening.dialect, end=end)
             rows, rejected = staging.run(records, _paced(tell))
             if rows == 0:
                 raise Unreadable("file.no_rows", "the file has a header and no rows")
             duplicate, beside = layer.end()
+        if duplicate:
+            once_more = Records(upload, opening.charset, opening.dialect, end=end)
+            name_each(once_more, told_of(outline), staging.name_duplicate)
         bad.flush()
         os.fsync(bad.fileno())
     findings = records.damage.findings(rows) + _counted(rows, job.expected_rows)
     return Answer(
         rows=rows,
         done=True,
-        staged=rows - rejected - duplicate,
+        staged=rows - rejected - duplicate - staging.marked,
         rejected=rejected,
-        duplicate=duplicate,
+        duplicate=duplicate + staging.marked,
         named=staging.named,
         encoding=opening.charset.codec,
         delimiter=opening.dialect.delimiter,

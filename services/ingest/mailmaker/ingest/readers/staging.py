@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
+from operator import not_
 from typing import IO
 
 from mailmaker.ingest.domain.fields import REJECT_COLUMNS, STAGED_COLUMNS, plain
@@ -16,6 +17,9 @@ from mailmaker.ingest.readers.laying import Layer
 from mailmaker.ingest.readers.records import Batch, Records
 
 _ROW_LIMIT = 20_000_000
+DUPLICATE = "row.duplicate"
+"""The code of a good row whose key came before in the file."""
+_STILL_MARKED = "it is still marked as a duplicate; empty its cell `_code` where it is to be imported"
 _ROW = tuple(name for name in STAGED_COLUMNS if name not in ("line", "digest"))
 
 
@@ -49,7 +53,8 @@ class Staging:
         self._columns = columns
         self._key_at = next(i for i, column in enumerate(columns) if column.field.name == key)
         self._names_rejected = names_rejected
-        self.named = 0
+        self.named = self.marked = 0
+        self._code_at = next((i for i, cell in enumerate(mapped.header) if plain(cell) == "_code"), None)
         self._width = len(mapped.header)
         self._key = key
         self._layer = layer
@@ -78,8 +83,10 @@ class Staging:
         self._rows += len(rows)
         if set(map(len, rows)) != {self._width}:
             lines, rows = self._squared(lines, rows)
-            if not rows:
-                return
+        if self._code_at is not None:
+            lines, rows = self._corrected(self._code_at, lines, rows)
+        if not rows:
+            return
         raw = list(zip(*rows, strict=True))
         made = [column.convert(raw[column.index]) for column in self._columns]
         if any(column.refused for column in self._columns) or "" in made[self._key_at]:
@@ -89,6 +96,23 @@ class Staging:
         if lines:
             keys = made[self._key_at]
             self._write(lines, made, list(map(str.casefold, keys)) if self._key == "email" else keys)
+
+    def name_duplicate(self, line: int, row: list[str], first: int) -> None:
+        """Tells of a good row that was left out: one before it has its key."""
+        message = f"line {first} has the same {self._key}, and the first row counts"
+        self._tell(line, row[: self._width], self._key, DUPLICATE, message)
+
+    def _corrected(
+        self, code_at: int, lines: Sequence[int], rows: list[list[str]]
+    ) -> tuple[Sequence[int], list[list[str]]]:
+        """Of a rejects file that is sent again: what it still marks as a duplicate would overwrite the row that counted."""
+        keep = [row[code_at].strip() != DUPLICATE for row in rows]
+        for line, row in compress(zip(lines, rows, strict=True), map(not_, keep)):
+            self._tell(line, row, self._key, DUPLICATE, _STILL_MARKED)
+            self.marked += 1
+            column = self._columns[self._key_at]
+            self._name(line, column.cell(row[column.index]))
+        return list(compress(lines, keep)), list(compress(rows, keep))
 
     def _squared(self, lines: Sequence[int], rows: list[list[str]]) -> tuple[Sequence[int], list[list[str]]]:
         """Rows of the header's width. Empty cells past it are a trailing delimiter; any other difference is an error."""
@@ -129,12 +153,15 @@ class Staging:
         return keep
 
     def _reject(self, line: int, row: Sequence[str], field: str, code: str, message: str) -> None:
+        self._tell(line, row, field, code, message)
+        self._rejected += 1
+
+    def _tell(self, line: int, row: Sequence[str], field: str, code: str, message: str) -> None:
         """The row as it came, then why. Cells past the header's width join the last one: nothing is lost."""
         cells = [row[i] if i < len(row) else "" for i in self._original]
         if len(row) > self._width and cells:
             cells[-1] = " | ".join([cells[-1], *row[self._width :]])
         self._rejects.writerow([*cells, line, field, code, message])
-        self._rejected += 1
 
     def _name(self, line: int, key: str) -> None:
         """Tells that the file names the key of a rejected row, where the key itself is good."""

@@ -17,7 +17,9 @@ from mailmaker.ingest.domain.imports import Import, ListFacts, Reading, Source, 
 from mailmaker.ingest.domain.options import Options
 
 _COLUMNS = """account_id, id, options, about_list, file_name, size, sha256, line_ends, not_utf8_at, state, error_code,
-    error_detail, counts, done, total, reading, attempts, crashes, created_at, updated_at, version, source, sent_by"""
+    error_detail, counts, done, total, reading, attempts, crashes, created_at, updated_at, version, source, sent_by,
+    (SELECT e.id FROM imports e WHERE e.account_id = imports.account_id AND e.list_id = imports.list_id
+        AND e.sha256 = imports.sha256 AND e.id < imports.id ORDER BY e.id DESC LIMIT 1) AS same_as"""
 _ADD = f"""
 INSERT INTO imports (account_id, id, list_id, options, about_list, file_name, size, sha256, line_ends, not_utf8_at,
        state, total, created_at, updated_at, source, sent_by)
@@ -143,6 +145,7 @@ def _import(row: Record) -> Import:
         crashes=row["crashes"],
         version=row["version"],
         sent_by=row["sent_by"],
+        same_as=row["same_as"],
     )
 
 
