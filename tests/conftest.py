@@ -74,7 +74,9 @@ async def database_of(
 
     async def make(house: str) -> Database:
         name = f"t_{new_id().hex}"
-        await _admin(postgres, f'CREATE DATABASE "{name}" TEMPLATE "{await template(house)}" STRATEGY FILE_COPY')
+        await _admin(
+            postgres, f'CREATE DATABASE "{name}" TEMPLATE "{await template(house)}" STRATEGY FILE_COPY'
+        )
         names.append(name)
         db = Database(_of(postgres, name, f"mailmaker_{house}"), house=house)
         await db.open()

@@ -18,7 +18,8 @@ from mailmaker.ingest.actions.profiles import (
     remove_profile,
     show_profile,
 )
-from mailmaker.ingest.api.options import ProfileOptions, Short, said
+from mailmaker.ingest.api.option_parts import Short
+from mailmaker.ingest.api.options import ProfileOptions, said
 from mailmaker.ingest.api.state import house_of
 from mailmaker.ingest.errors import BadOptions
 from pydantic import BaseModel, ConfigDict, Field

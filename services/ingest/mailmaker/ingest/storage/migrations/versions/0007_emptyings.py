@@ -4,7 +4,7 @@ from alembic import op
 from mailmaker.common.storage.tables_v2 import emptying_table
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
