@@ -1,13 +1,33 @@
-"""common.testing.traces: where a house still holds a text: every table of its schema, every file of a directory."""
+"""common.testing.traces: where a house still holds a text, or rows of an account: every table, every file of a directory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import UUID
 
 from mailmaker.common.storage.engine import Database
 
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p') ORDER BY relname"
+
+_ACCOUNTS_TABLES = """
+SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'account_id'
+ WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname
+"""
+
+
+async def tables_of_account(db: Database, account_id: UUID) -> dict[str, int]:
+    """Tables with rows of an account, and how many each has."""
+    found = {}
+    async with db.platform() as tx:
+        for row in await tx.driver.fetch(_ACCOUNTS_TABLES, db.house):
+            name = row["relname"]
+            many = await tx.driver.fetchval(
+                f'SELECT count(*) FROM "{name}" WHERE account_id = $1', account_id
+            )
+            if many:
+                found[name] = int(many)
+    return found
 
 
 async def tables_naming(db: Database, texts: Sequence[str]) -> list[str]:
