@@ -14,6 +14,7 @@ from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.ops.lifecycle import House, Running, Worker
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
+from mailmaker.common.storage.emptying import EmptyAccounts
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
@@ -23,6 +24,7 @@ from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.dispatch.actions.apply_feed import FeedApplier
 from mailmaker.dispatch.actions.expand_audience import Expander
 from mailmaker.dispatch.actions.settle_mailings import Settler
+from mailmaker.dispatch.actions.stop_account import stopping
 from mailmaker.dispatch.actions.sweep_leases import LeaseSweeper
 from mailmaker.dispatch.actions.verify_domain import OwnZone
 from mailmaker.dispatch.actions.watermark import feed_is_fresh
@@ -34,6 +36,7 @@ from mailmaker.dispatch.relay.resolver import SystemResolver
 from mailmaker.dispatch.relay.worker import Relay, RelaySettings
 from mailmaker.dispatch.render.mail import Doors
 from mailmaker.dispatch.settings import Settings
+from mailmaker.dispatch.storage.emptying import EMPTYING
 from mailmaker.dispatch.storage.seal import Seal
 
 NAME = "dispatch"
@@ -74,6 +77,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
             db, bus, CONSUMER, hears(db, contacts, applier.wake), figures, member=settings.member or None
         ),
         Pruner(db),
+        EmptyAccounts(db, EMPTYING, stopping(db, clock)),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression}, figures),
     ]

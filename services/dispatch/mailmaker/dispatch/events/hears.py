@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailmaker.common.bus.consumer import Hears
+from mailmaker.common.contracts.accounts import AccountEmptied
 from mailmaker.common.contracts.contacts import (
     ContactsChanged,
     ContactsErased,
@@ -13,6 +14,7 @@ from mailmaker.common.contracts.contacts import (
     ListChanged,
 )
 from mailmaker.common.contracts.suppressions import AddressReleased, AddressSuppressed
+from mailmaker.common.storage.emptying import hear_emptied
 from mailmaker.common.storage.engine import Database, Heard
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.dispatch.actions.forget_contacts import let_restored, stop_erased, stop_removed
@@ -43,7 +45,11 @@ def hears(db: Database, contacts: InternalClient, wake: Callable[[int], None]) -
     async def on_no(event: AddressSuppressed | AddressReleased, heard: Heard) -> None:
         wake(event.version)
 
+    async def on_emptied(event: AccountEmptied, heard: Heard) -> None:
+        await hear_emptied(db, event, heard)
+
     return {
+        AccountEmptied: on_emptied,
         ListChanged: on_list,
         ContactsChanged: on_changed,
         ContactsRemoved: on_removed,

@@ -1,0 +1,26 @@
+"""dispatch.storage: all that is kept of an account, for its export. No secret, no keyed hash, and people by their
+contact's id: contacts says who they are, so that no file outlives an erasure here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailmaker.common.storage.archiving import everything_of
+
+PARTS: Mapping[str, str] = {
+    "dispatch/domains.jsonl": "SELECT to_jsonb(t) - 'private_key' FROM domains t WHERE account_id = $1",
+    "dispatch/senders.jsonl": "SELECT to_jsonb(t) FROM senders t WHERE account_id = $1",
+    "dispatch/templates.jsonl": "SELECT to_jsonb(t) FROM templates t WHERE account_id = $1",
+    "dispatch/mailings.jsonl": (
+        "SELECT to_jsonb(t) || jsonb_build_object('counts', (SELECT coalesce(jsonb_object_agg(state, n), '{}') FROM ("
+        " SELECT g.state, count(*) AS n FROM messages g WHERE g.account_id = $1 AND g.mailing_id = t.id GROUP BY g.state"
+        ") AS c)) FROM mailings t WHERE account_id = $1"
+    ),
+    "dispatch/messages.jsonl": (
+        "SELECT jsonb_build_object('account_id', account_id, 'id', id, 'mailing_id', mailing_id, 'list_id', list_id,"
+        " 'contact_id', contact_id, 'channel', channel, 'class', class, 'state', state, 'reason', reason,"
+        " 'detail', detail, 'attempts', attempts, 'begun_at', begun_at, 'ended_at', ended_at, 'reply_code', reply_code,"
+        " 'source', source) FROM messages WHERE account_id = $1"
+    ),
+}
+EVERYTHING = everything_of(PARTS)
