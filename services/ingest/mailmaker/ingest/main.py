@@ -12,6 +12,7 @@ from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.ops.lifecycle import House, Running, Worker
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
+from mailmaker.common.storage.emptying import EmptyAccounts
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.storage.seal import Seal
@@ -22,6 +23,7 @@ from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.ingest.actions.collect import Collector, Patience
 from mailmaker.ingest.actions.deliver import Deliverer
 from mailmaker.ingest.actions.enter import Entrance
+from mailmaker.ingest.actions.forget_account import forgetting
 from mailmaker.ingest.actions.opening import Opener
 from mailmaker.ingest.actions.pgp import PURPOSE, PgpKeys
 from mailmaker.ingest.actions.read import ReaderWorker
@@ -34,6 +36,7 @@ from mailmaker.ingest.drop.sessions import Bounds
 from mailmaker.ingest.drop.sftp import SftpServer
 from mailmaker.ingest.events.hears import CONSUMER, hears
 from mailmaker.ingest.settings import Settings
+from mailmaker.ingest.storage.emptying import EMPTYING
 from mailmaker.ingest.storage.files import Files
 from mailmaker.ingest.storage.inboxes import Inboxes, Limits
 
@@ -76,6 +79,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     workers: list[Worker] = [
         keyring,
         Pruner(db),
+        EmptyAccounts(db, EMPTYING, forgetting(db, files)),
         Courier(db, bus, figures),
         Consumer(db, bus, CONSUMER, hears(db, files), figures, member=settings.member or None),
         Sweeper(db, files, old=settings.files_kept_days * DAY, rejects_old=settings.rejects_kept_days * DAY),

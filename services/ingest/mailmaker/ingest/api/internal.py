@@ -1,4 +1,4 @@
-"""ingest.api.internal: contacts' doors: pull the staged rows, tell how the import goes on."""
+"""ingest.api.internal: contacts' doors: pull the staged rows, tell how the import goes on, pull an account's archive."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from mailmaker.common.contracts.internal import ImportProgress
 from mailmaker.common.web.auth import internal_only
 from mailmaker.common.web.problem import Fault
+from mailmaker.ingest.actions.archive_account import archive_account
 from mailmaker.ingest.actions.progress import hear_progress
 from mailmaker.ingest.actions.show import staged_file
 from mailmaker.ingest.api.state import house_of
@@ -73,3 +74,9 @@ async def progress(request: Request, import_id: UUID, words: ProgressBatch) -> S
     for word in words.items:
         state = await hear_progress(house.db, house.files, word)
     return StateAnswer(state=state)
+
+
+@router.get("/internal/accounts/{account_id}/archive")
+async def archive(request: Request, account_id: UUID) -> StreamingResponse:
+    """All that is kept of an account, a line a row (common.storage.archiving): for contacts, who writes its export."""
+    return StreamingResponse(archive_account(house_of(request).db, account_id), media_type=_CSV)

@@ -12,6 +12,8 @@ from mailmaker.ingest.storage.imports import COLUMNS, read_row
 
 LEASE = "15 seconds"
 
+# Of a closed account only opt-outs are read: a "no" is taken whatever the account's state. The others wait: it may be
+# reopened.
 _CLAIM = f"""
 UPDATE imports SET state = 'parsing', attempts = attempts + 1, lease = $1,
        lease_until = clock_timestamp() + interval '{LEASE}', done = 0, version = version + 1,
@@ -19,6 +21,8 @@ UPDATE imports SET state = 'parsing', attempts = attempts + 1, lease = $1,
  WHERE (account_id, id) = (
        SELECT account_id, id FROM imports
         WHERE state IN ('received', 'parsing') AND (state = 'received' OR lease_until < clock_timestamp())
+          AND (options->>'mode' = 'opt_out' OR account_id NOT IN (
+               SELECT account_id FROM known_accounts WHERE state = 'closed'))
         ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {COLUMNS}
 """

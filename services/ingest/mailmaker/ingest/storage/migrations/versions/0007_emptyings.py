@@ -1,0 +1,18 @@
+"""ingest.storage.migrations: accounts to be emptied."""
+
+from alembic import op
+from mailmaker.common.storage.tables_v2 import emptying_table
+
+revision = "0007"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    emptying_table(op, "ingest")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("migrations go forward: expand, then contract")
