@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailmaker.common.bus.consumer import Consumer
 from mailmaker.common.bus.courier import Courier
 from mailmaker.common.bus.figures import Figures as BusFigures
 from mailmaker.common.bus.protocol import Bus
@@ -11,6 +12,7 @@ from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.ops.lifecycle import House, Running
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
+from mailmaker.common.storage.emptying import EmptyAccounts
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.storage.pepper import GuardPepper
 from mailmaker.common.storage.prune import Pruner
@@ -31,7 +33,9 @@ from mailmaker.suppression.actions.record_wishes import RecordWishes
 from mailmaker.suppression.api import internal, journals, suppressions, unsubscribe
 from mailmaker.suppression.api.house import Rooms
 from mailmaker.suppression.api.pages import Pages
+from mailmaker.suppression.events.hears import CONSUMER, hears
 from mailmaker.suppression.settings import Settings
+from mailmaker.suppression.storage.emptying import EMPTYING
 from mailmaker.suppression.storage.journal import Journal
 
 NAME = "suppression"
@@ -47,7 +51,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     contacts = AskContacts(client, settings.contacts_timeout)
     keyring = KeyRing(RemoteKeys(client), clock, db)
     keys = TokenKeys.from_setting(shared.token_keys.get_secret_value())
-    figures = Figures(metrics)
+    figures, bus_figures = Figures(metrics), BusFigures(metrics)
     commits = GroupCommit(db, bell)
     journal = Journal(settings.journal)
     keeper = KeepJournal(db, journal, keyring, bell)
@@ -83,7 +87,9 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     workers = (
         keyring,
         Pruner(db),
-        Courier(db, bus, BusFigures(metrics)),
+        EmptyAccounts(db, EMPTYING),
+        Consumer(db, bus, CONSUMER, hears(db), bus_figures, member=settings.member or None),
+        Courier(db, bus, bus_figures),
         Listen(db, bell),
         Complete(db, contacts, bell),
         WatchPending(db, figures),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 from mailmaker.common.contracts.internal import (
     EnforcedBatch,
     FeedPage,
@@ -14,6 +16,7 @@ from mailmaker.common.contracts.internal import (
     ReleasesBatch,
 )
 from mailmaker.common.web.auth import internal_only
+from mailmaker.suppression.actions.archive_account import archive_account
 from mailmaker.suppression.actions.hear_enforced import hear_enforced
 from mailmaker.suppression.actions.read_feed import read_feed
 from mailmaker.suppression.actions.release_by_file import release_by_file
@@ -52,3 +55,9 @@ async def releases(batch: ReleasesBatch, house: House) -> ReleasesAnswer:
 async def enforced(batch: EnforcedBatch, house: House) -> None:
     """dispatch: no send to these lines of the feed begins any more. A repetition changes nothing."""
     await hear_enforced(house.db, house.bell, house.figures, batch.items)
+
+
+@router.get("/accounts/{account_id}/archive")
+async def archive(house: House, account_id: UUID) -> StreamingResponse:
+    """All that is kept of an account, a line a row (common.storage.archiving): for contacts, who writes its export."""
+    return StreamingResponse(archive_account(house.db, account_id), media_type="text/csv; charset=utf-8")
