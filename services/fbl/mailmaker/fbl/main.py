@@ -12,6 +12,7 @@ from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.ops.lifecycle import House, Running
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
+from mailmaker.common.storage.emptying import EmptyAccounts
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.storage.prune import Pruner
 from mailmaker.common.web.app import create_app
@@ -20,12 +21,13 @@ from mailmaker.common.web.keyring import KeyRing, RemoteKeys
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.fbl.actions.receive import Arrived, Kept, receive
 from mailmaker.fbl.actions.settle import Settler
-from mailmaker.fbl.api import reports
+from mailmaker.fbl.api import internal, reports
 from mailmaker.fbl.events.hears import CONSUMER, hears
 from mailmaker.fbl.inbound.door import Door
 from mailmaker.fbl.inbound.server import SmtpServer
 from mailmaker.fbl.parse.cell import Cell
 from mailmaker.fbl.settings import Settings
+from mailmaker.fbl.storage.emptying import EMPTYING
 
 NAME = "fbl"
 
@@ -63,7 +65,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     )
     app = create_app(
         NAME,
-        [reports.router],
+        [reports.router, internal.router],
         shared=shared,
         keyring=keyring,
         metrics=metrics,
@@ -76,6 +78,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         settler,
         keyring,
         Pruner(db),
+        EmptyAccounts(db, EMPTYING),
         Consumer(db, bus, CONSUMER, hears(db), figures, member=settings.member or None),
         Courier(db, bus, figures),
         Handover(db, {"suppression": suppression}, figures),

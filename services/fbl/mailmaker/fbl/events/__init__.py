@@ -1,1 +1,1 @@
-"""fbl.events: bus doors; this house hears no topic."""
+"""fbl.events: bus doors: what this house hears."""
