@@ -49,10 +49,14 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     pepper = shared.pepper_bytes
     keyring = KeyRing(OwnKeys(db), clock)
     dispatch = InternalClient(shared.url_of("dispatch"), shared.service_token)
+    fbl = InternalClient(shared.url_of("fbl"), shared.service_token)
+    archives = {"ingest": ingest, "dispatch": dispatch, "suppression": suppression, "fbl": fbl}
     feed = FeedFollower(suppression, pepper_check(pepper))
     kept = timedelta(days=settings.export_kept_days)
     grace = timedelta(days=settings.account_grace_days)
-    house = Contacts(db, clock, pepper, ingest, feed, dispatch, export_kept=kept, account_grace=grace)
+    house = Contacts(
+        db, clock, pepper, ingest, feed, dispatch, export_kept=kept, account_grace=grace, archives=archives
+    )
     guard = GuardPepper(db, pepper_check(pepper))
     follow, figures = FollowSuppressions(house), Figures(metrics)
     app = create_app(
@@ -87,7 +91,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     ]
     workers += [RunImports(house, follow, number) for number in range(1, settings.imports + 1)]
     workers += [RunExports(house, number) for number in range(1, settings.exports + 1)]
-    return Running(app, workers, (db, guard, ingest, suppression, dispatch, keyring))
+    return Running(app, workers, (db, guard, ingest, suppression, dispatch, fbl, keyring))
 
 
 HOUSE = House(NAME, PATHS, Settings, build)

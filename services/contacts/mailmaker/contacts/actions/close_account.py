@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mailmaker.common.contracts.accounts import AccountEmptied
 from mailmaker.common.ops.logging import logger
+from mailmaker.common.storage.emptying import empty_tables
 from mailmaker.common.storage.engine import StorageUnavailable, Transaction
 from mailmaker.common.web.call import Call
 from mailmaker.contacts.actions.accounts import account_event
@@ -20,7 +21,8 @@ from mailmaker.contacts.errors import NoSuchThing, WrongState
 from mailmaker.contacts.storage import accounts, emptying
 
 EVERY = 600.0
-AT_ONCE = 5_000
+LOOKS = 10
+"""So often in a grace that is shorter than usual."""
 
 
 async def close_account(house: Contacts, call: Call, account_id: UUID) -> AccountView:
@@ -70,35 +72,25 @@ class EmptyAccounts:
         self._house = house
 
     async def run(self, stop: asyncio.Event) -> None:
+        pause = min(EVERY, max(1.0, self._house.account_grace.total_seconds() / LOOKS))
         while not stop.is_set():
             try:
                 await self.empty(stop)
             except StorageUnavailable as wrong:
                 logger("contacts.actions").info("accounts not emptied", reason=str(wrong))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), EVERY * random.uniform(0.8, 1.2))
+                await asyncio.wait_for(stop.wait(), pause * random.uniform(0.8, 1.2))
 
     async def empty(self, stop: asyncio.Event) -> int:
-        """Empties every account whose grace is over. Returns how many."""
+        """Empties every account whose grace is over. Returns how many that was for the first time."""
         before = self._house.clock.now() - self._house.account_grace
         async with self._house.db.platform() as tx:
             over = await emptying.over(tx, before)
-        for account_id in over:
-            if not await self._empty(stop, account_id):
+        for account_id, _ in over:
+            if not await empty_tables(self._house.db, emptying.EMPTYING, account_id, stop):
                 break
-        return len(over)
-
-    async def _empty(self, stop: asyncio.Event, account_id: UUID) -> bool:
-        for table in emptying.TABLES:
-            many = AT_ONCE
-            while many == AT_ONCE:
-                if stop.is_set():
-                    return False
-                async with self._house.db.account(account_id) as tx:
-                    many = await emptying.some(tx, account_id, table, AT_ONCE)
-        now = self._house.clock.now()
-        async with self._house.db.account(account_id) as tx:
-            await emptying.blank_lists(tx, account_id)
-            if await emptying.done(tx, account_id, now):
-                tx.stage(AccountEmptied(account_id=account_id, occurred_at=now))
-        return True
+            now = self._house.clock.now()
+            async with self._house.db.account(account_id) as tx:
+                if await emptying.done(tx, account_id, now):
+                    tx.stage(AccountEmptied(account_id=account_id, occurred_at=now))
+        return sum(first for _, first in over)

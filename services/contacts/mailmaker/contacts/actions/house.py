@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -35,5 +36,7 @@ class Contacts:
     """How long the data of a closed account is kept, and its closing can be taken back."""
     export_kept: timedelta = timedelta(days=7)
     """How long the file of an export is there."""
+    archives: Mapping[str, InternalClient] = field(default_factory=dict)
+    """The houses that an account's export gathers from, by the names of contracts.archives."""
     counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_COUNTS))
     """Held while a segment's rule is being evaluated for a client."""

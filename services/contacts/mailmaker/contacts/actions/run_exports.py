@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from mailmaker.common.contracts import archives
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import StorageUnavailable, Transaction
+from mailmaker.common.web.internal import Unreachable
 from mailmaker.common.web.problem import Problem
 from mailmaker.contacts.actions.exports import CLOSED
+from mailmaker.contacts.actions.gather_account import AWAY, LONGEST_WAIT, gather_account
+from mailmaker.contacts.actions.gather_account import PAUSES as AWAY_PAUSES
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.segments import kept_rule
 from mailmaker.contacts.actions.waiting import work_off
@@ -104,6 +108,9 @@ class RunExports:
         except StorageUnavailable as wrong:
             log.info("export waits", export_id=str(export_id), reason=str(wrong))
             await self._later(account_id, export_id, counted=False)
+        except Unreachable as wrong:
+            log.info("export waits for another house", export_id=str(export_id), reason=str(wrong))
+            await self._away(account_id, export_id)
         except Exception as wrong:
             # Where it fell, but not what it said: PostgreSQL repeats the offending row in its messages.
             where = traceback.extract_tb(wrong.__traceback__)[-1]
@@ -158,10 +165,20 @@ class RunExports:
         return file
 
     async def _account(self, tx: Transaction, it: Export) -> _File:
-        file = _File(tx, it, Archive())
-        async for rows in archive.everything(tx, it.account_id):
-            await self._batch(file, rows, 0)
-        await file.add(await asyncio.to_thread(file.made.end), last=True)
+        elsewhere = self._house.archives
+        names = [*archive.PARTS, *(name for house in elsewhere for name in archives.PARTS[house])]
+        made = Archive(names)
+        file = _File(tx, it, made)
+        try:
+            async for rows in archive.everything(tx, it.account_id):
+                await self._batch(file, rows, 0)
+            for house in elsewhere.values():
+                async for rows in gather_account(tx, house, it.account_id):
+                    await self._batch(file, rows, 0)
+        except BaseException:
+            made.give_up()
+            raise
+        await file.add(await asyncio.to_thread(made.end), last=True)
         return file
 
     async def _batch(self, file: _File, rows: Sequence[Any], total: int) -> None:
@@ -185,6 +202,15 @@ class RunExports:
             return of, whom(it.wish, kept_rule(segment, of))
         except Problem as wrong:
             raise Refused(wrong.code, wrong.detail) from wrong
+
+    async def _away(self, account_id: UUID, export_id: UUID) -> None:
+        """Another house does not answer: again in a while, but not for ever."""
+        async with self._house.db.account(account_id) as tx:
+            it = await exports.one(tx, account_id, None, export_id)
+            if it is not None and self._house.clock.now() - it.created_at > LONGEST_WAIT:
+                await exports.fail(tx, it, AWAY)
+            else:
+                await exports.again(tx, account_id, export_id, random.uniform(*AWAY_PAUSES), counted=False)
 
     async def _later(self, account_id: UUID, export_id: UUID, *, counted: bool) -> None:
         async with self._house.db.account(account_id) as tx:

@@ -63,8 +63,20 @@ async def change_account(
 async def export(
     house: House, call: Annotated[Call, may_or_operate("account:write")], account_id: UUID
 ) -> AccountExportView:
-    """Writes what is kept here of an account into a zip of JSON lines: keys without secrets, lists, fields, segments,
-    imports with their counts, contacts with their consents and history. Poll it until it is `ready`."""
+    """Writes all that the platform keeps of an account into a zip of JSON lines, a file for each kind of thing. Poll it
+    until it is `ready`. No secret is in it. People are named in `contacts` and `history`; the files of other parts have
+    their contact's id.
+
+    - `account`, `api_keys`, `lists`, `fields`, `segments`, `imports` (their plans and counts), `contacts` with their
+      consents, `history`
+    - `ingest/`: `imports` as they were sent, `profiles`, `drops`, `drop_files`, `pgp_keys` (public parts)
+    - `dispatch/`: `domains`, `senders`, `templates`, `mailings` with their counts, `messages`: one line for each recipient
+      of each mailing, with its outcome or why there is none
+    - `suppression/`: `suppressions`, every "no" with its evidence, what it stopped and whether it was released; `repeats`
+    - `fbl/`: `reports`: bounces, complaints, unsubscribe mail
+
+    Each part of the platform is read in one snapshot of its own. While one of them does not answer, the export waits and
+    is tried again: what is `ready` is complete. One that waited a day is `failed` with `export.house_away`."""
     return await export_account.ask_account_export(house, call, account_id)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import IO, Any
+from typing import IO
 from uuid import UUID
 
+from mailmaker.common.storage.archiving import Row, everything_of
 from mailmaker.common.storage.engine import Transaction
 
 AT_ONCE = 2_000
@@ -31,17 +32,14 @@ PARTS: Mapping[str, str] = {
     ),
     "history.jsonl": "SELECT to_jsonb(t) FROM contact_history t WHERE account_id = $1",
 }
-# One statement, so one snapshot; the parts come one after the other, as they stand here.
-EVERYTHING = " UNION ALL ".join(
-    f"SELECT '{name}' AS name, line::text AS line FROM ({query}) AS t (line)" for name, query in PARTS.items()
-)
+EVERYTHING = everything_of(PARTS)
 
 
-async def everything(tx: Transaction, account_id: UUID) -> AsyncIterator[Sequence[Any]]:
-    """Rows of (member's name, JSON), a batch at a time."""
+async def everything(tx: Transaction, account_id: UUID) -> AsyncIterator[Sequence[Row]]:
+    """What this house keeps, a batch of rows at a time."""
     cursor = await tx.driver.cursor(EVERYTHING, account_id, timeout=PATIENCE)
     while rows := await cursor.fetch(AT_ONCE, timeout=PATIENCE):
-        yield rows
+        yield [Row(name=row["name"], line=row["line"]) for row in rows]
 
 
 class Sink(io.RawIOBase):
@@ -65,16 +63,16 @@ class Sink(io.RawIOBase):
 
 
 class Archive:
-    """The zip file of an account. `add` and `end` give what can be kept of it already."""
+    """The zip file of an account, with these members in their order. `add` and `end` give what can be kept of it already."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self._sink = Sink()
         self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         self._member: IO[bytes] | None = None
         self._name: str | None = ""
-        self._left = list(PARTS)
+        self._left = list(names)
 
-    def add(self, rows: Sequence[Any]) -> bytes:
+    def add(self, rows: Sequence[Row]) -> bytes:
         for name in dict.fromkeys(row["name"] for row in rows):
             self._up_to(name)
             assert self._member is not None
@@ -86,6 +84,12 @@ class Archive:
         self._up_to(None)
         self._zip.close()
         return self._sink.taken()
+
+    def give_up(self) -> None:
+        """Closes what is open; what was made is worth nothing."""
+        if self._member is not None:
+            self._member.close()
+        self._zip.close()
 
     def _up_to(self, name: str | None) -> None:
         """Ends the members before one, and begins it. A part without rows is an empty member."""

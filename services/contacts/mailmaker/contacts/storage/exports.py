@@ -182,6 +182,11 @@ async def take_back(
     return ids
 
 
+async def stay(tx: Transaction) -> None:
+    """A word in a transaction that waits for something else."""
+    await tx.driver.execute("SELECT 1")
+
+
 async def chunk(tx: Transaction, account_id: UUID, export_id: UUID, place: int) -> bytes | None:
     found: bytes | None = await tx.driver.fetchval(CHUNK, account_id, export_id, place)
     return found

@@ -18,11 +18,15 @@ INSERT INTO plans (account_id, import_id, list_id, options, state, due_at, stage
 VALUES ($1, $2, $3, $4::jsonb, 'staged', clock_timestamp(), clock_timestamp()) ON CONFLICT DO NOTHING
 """
 # Imports of one list go in the order in which they were staged.
-DUE = """
-SELECT p.account_id, p.import_id, p.state = 'undoing' AS undoing FROM plans p
- WHERE p.due_at <= clock_timestamp() AND NOT EXISTS (
+# Of a closed account only opt-outs go on: the others, which wait for its reopening or its end, hold none of them up.
+_GOES_ON = "(a.state IS DISTINCT FROM 'closed' OR {0}.options->>'mode' = 'opt_out')"
+DUE = f"""
+SELECT p.account_id, p.import_id, p.state = 'undoing' AS undoing
+  FROM plans p LEFT JOIN accounts a ON a.account_id = p.account_id
+ WHERE p.due_at <= clock_timestamp() AND {_GOES_ON.format("p")} AND NOT EXISTS (
        SELECT FROM plans e WHERE e.account_id = p.account_id AND e.list_id = p.list_id
-          AND (e.due_at IS NOT NULL OR e.recording_at IS NOT NULL) AND e.staged_at < p.staged_at)
+          AND (e.due_at IS NOT NULL OR e.recording_at IS NOT NULL) AND e.staged_at < p.staged_at
+          AND {_GOES_ON.format("e")})
  ORDER BY p.due_at LIMIT 20
 """
 TAKE = f"SELECT {COLUMNS} FROM plans WHERE account_id = $1 AND import_id = $2 AND due_at IS NOT NULL FOR UPDATE SKIP LOCKED"
