@@ -215,11 +215,11 @@ def shared(url: str, contacts_url: str = "http://contacts") -> Shared:
 
 @asynccontextmanager
 async def living(
-    url: str, journal: Path, contacts: FakeContacts, *, workers: bool = True
+    url: str, journal: Path, contacts: FakeContacts, *, workers: bool = True, **more: Any
 ) -> AsyncIterator[Door]:
-    """The house as a process runs it, but for its socket."""
+    """The house as a process runs it, but for its socket. `more`: settings of its own."""
     bus = MemoryBus()
-    settings = Settings(journal=journal, page_wait=0.2)
+    settings = Settings(journal=journal, page_wait=0.2, **more)
     running = await build(settings, shared(url), bus)
     running.app.state.house.contacts._client._transport = httpx.ASGITransport(app=contacts.app())
     await bus.start()
