@@ -31,6 +31,7 @@ from mailmaker.common.storage.migrate import migrate
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.contacts import main as contacts_main
+from mailmaker.contacts.actions.apply_opt_outs import LANE as FILES
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.run_imports import RunImports
@@ -55,6 +56,7 @@ STATE = {
         "tombstones",
         "plans",
         "plan_rows",
+        "lifts",
         "outbox",
         "handovers",
     ),
@@ -134,6 +136,7 @@ class Street:
     keyrings: tuple[KeyRing, ...]
     admin: asyncpg.Connection
     _lane: _Lane
+    _files: _Lane
     pages: list[Any] = field(default_factory=list)
     """Pages of the feed that contacts has pulled, to be applied again."""
 
@@ -166,6 +169,25 @@ class Street:
             "DELETE", f"/v1/suppressions/{entry}", json={"reason": "said by mistake"}, headers=headers
         )
 
+    async def ledger(self, client: desk.Client) -> list[dict[str, Any]]:
+        """Every entry of the account."""
+        headers = {"Authorization": f"Bearer {client.key}"}
+        answer = await self.suppression.get("/v1/suppressions", params={"limit": 1000}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["items"])
+
+    async def close(self, client: desk.Client) -> None:
+        """The account is closed, and every house has heard of it."""
+        closed = await client.ask("POST", f"/v1/accounts/{client.account}:close")
+        assert (closed.status_code, closed.json()["state"]) == (200, "closed"), closed.text
+        await self.look_for_keys(now=True)
+
+    async def reopen(self, client: desk.Client) -> None:
+        """The operator takes the closing back."""
+        reopened = await self.contacts.operate("POST", f"/v1/accounts/{client.account}:reopen")
+        assert (reopened.status_code, reopened.json()["state"]) == (200, "open"), reopened.text
+        await self.look_for_keys(now=True)
+
     async def click(self, client: desk.Client, contact: UUID) -> httpx.Response:
         """The link of a mail that the contact once got."""
         token = TOKENS.mint(Purpose.UNSUBSCRIBE, Token(client.number, 7, contact))
@@ -191,9 +213,17 @@ class Street:
         while await self._lane.carry():
             pass
 
+    async def carry_files(self) -> None:
+        """contacts hands over what files ask of suppression: their "no"s, and what is to be lifted."""
+        while await self._files.carry():
+            pass
+
     async def settle(self, client: desk.Client) -> None:
         """Everything that was late arrives; also what contacts says again when it hears a "no" of a merged record."""
         for _ in range(MOST_ROUNDS):
+            await self.carry_files()
+            while await self.contacts.imports.step():
+                pass
             await self.carry()
             await self.complete.round()
             await self.contacts.follow.catch_up()
@@ -204,7 +234,7 @@ class Street:
         """Hand-overs that nobody has answered."""
         return int(
             await self.admin.fetchval(
-                "SELECT count(*) FROM contacts.handovers WHERE account_id = $1 AND target = 'suppression'",
+                "SELECT count(*) FROM contacts.handovers WHERE account_id = $1 AND target LIKE 'suppression%'",
                 client.account,
             )
         )
@@ -285,6 +315,7 @@ async def _built(stack: AsyncExitStack, admin: asyncpg.Connection, url: Any, dir
         (keyring, suppression.app.state.keyring),
         admin,
         _Lane(house.db, "suppression", handed, uncounted()),
+        _Lane(house.db, FILES, handed, uncounted()),
     )
     _overheard(house, street)
     return street

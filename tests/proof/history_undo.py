@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from history_model import Contact
+    from history_lifting import Lift
+    from history_people import Contact
 
 Fields = dict[str, str | None]
 
@@ -19,6 +20,8 @@ class Done:
     created: list[Contact] = field(default_factory=list)
     changed: list[tuple[Contact, Fields, Fields]] = field(default_factory=list)
     removed: list[tuple[Contact, Fields]] = field(default_factory=list)
+    lift: Lift | None = None
+    """What it asked suppression to lift."""
     undone: bool = False
 
     def note(self, c: Contact, was: Fields) -> None:

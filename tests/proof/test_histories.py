@@ -10,209 +10,51 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 from uuid import UUID
 
 import hypothesis.strategies as st
 import pytest
 import uvloop
-from history_model import ADDRESS, CHANNELS, FIELDS, Channel, Contact, Fields, Model, No, folded
-from history_street import Street, street_on
-from history_undo import Done
+from history_files import Files, Import, modes
+from history_machine import (
+    LISTS,
+    a_row,
+    channels,
+    emails,
+    fields_of,
+    fkeys,
+    mobiles,
+    names,
+    picks,
+    rows,
+    where,
+)
+from history_people import CHANNELS, FIELDS, Channel, Contact, Fields, No, Reason, folded
+from history_street import street_on
 from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from mailmaker.contacts.actions.hear_imports import approve
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 HISTORIES = int(os.environ.get("PROOF_HISTORIES", "500"))
 SEED = int(os.environ.get("PROOF_SEED", str(random.randrange(1 << 32))))
 STEPS = 14
 AT_ONCE = 500
-LISTS = {"mail": "email", "club": "email", "crm": "fkey"}
-EMPTY = ("keep", "erase")
-Answer = TypeVar("Answer")
+REASONS: tuple[Reason, ...] = ("unsubscribe", "unsubscribe", "manual", "complaint", "hard_bounce")
 
-# Few people, so that their paths cross.
-PEOPLE = 5
-where = st.sampled_from(sorted(LISTS))
-someone = st.integers(0, PEOPLE - 1)
-emails = st.builds(lambda i, loud: f"{'P' if loud else 'p'}{i}@x.test", someone, st.booleans())
-mobiles = st.builds("+39333000000{}".format, someone)
-fkeys = st.builds("k{}".format, someone)
-names = st.sampled_from(("Ada", "Bea", None))
-channels = st.sampled_from(CHANNELS)
-picks = st.integers(0, 40)
-modes = st.sampled_from(("incremental", "full", "add", "update"))
-by_email = st.fixed_dictionaries({"email": emails, "mobile": st.none() | mobiles, "name": names})
-by_fkey = st.fixed_dictionaries({"fkey": fkeys, "email": st.none() | emails, "name": names})
-
-
-def a_row(of: str) -> st.SearchStrategy[Fields]:
-    return by_fkey if LISTS[of] == "fkey" else by_email
-
-
-rows = where.flatmap(lambda of: st.tuples(st.just(of), a_row(of)))
-files = where.flatmap(lambda of: st.tuples(st.just(of), st.lists(a_row(of), min_size=1, max_size=PEOPLE + 1)))
 wishes = rows.flatmap(lambda of: st.tuples(st.just(of[0]), st.just(of[1]), st.sets(channels, max_size=1)))
 
 
-class Histories(RuleBasedStateMachine):
+class Histories(Files):
     """One account with three lists, from its first day to the moment at which everything late has arrived."""
-
-    street: ClassVar[Street]
-    runner: ClassVar[asyncio.Runner]
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = Model(LISTS)
-        self.client = self.do(self.street.fresh())
-        self.lists = {name: self.do(self.client.open_list(key)) for name, key in LISTS.items()}
-        self.ids: dict[int, UUID] = {}
         self.unborn: set[int] = set()
         """Contacts that one batch created and removed: no mail was ever for them."""
-        self.files: list[tuple[str, list[Fields]]] = []
-        self.done: dict[str, Done] = {}
         self.manual: dict[str, No] = {}
-        """Entries that the client may release."""
-        self.heard: list[tuple[Any, ...]] = []
-
-    def do(self, what: Awaitable[Answer]) -> Answer:
-        async def now() -> Answer:
-            await self.street.look_for_keys()
-            return await what
-
-        return self.runner.run(now())
-
-    # -- files
-
-    @rule(
-        file=files,
-        mode=modes,
-        empty=st.sampled_from(EMPTY),
-        but=st.sets(st.sampled_from(("email", "mobile", "name")), max_size=2),
-        watched=st.sampled_from((True, False, False, False)),
-    )
-    def a_file_is_imported(
-        self, file: tuple[str, list[Fields]], mode: str, empty: str, but: set[str], watched: bool
-    ) -> None:
-        """`but`: fields whose empty cells do the other thing."""
-        self.files.append(file)
-        self._import(*file, mode, empty, frozenset(but), watched)
-
-    @precondition(lambda self: self.files)
-    @rule(pick=picks, mode=modes)
-    def an_older_file_is_imported_again(self, pick: int, mode: str) -> None:
-        self._import(*self.files[pick % len(self.files)], mode, "keep", frozenset(), False)
-
-    @precondition(lambda self: self.done)
-    @rule(pick=picks)
-    def an_import_is_undone(self, pick: int) -> None:
-        """One of the last few: what came between may have changed all that it did."""
-        latest = list(self.done)[-4:]
-        self._undo(latest[pick % len(latest)])
-
-    @precondition(lambda self: self.taken_off())
-    @rule(pick=picks, how=st.sampled_from(("link", "system", "erased", "back")))
-    def who_a_file_removed_speaks_before_it_is_undone(self, pick: int, how: str) -> None:
-        """The undo brings others back, but raises no consent, and not whoever was erased or has come back by themselves."""
-        taken_off = self.taken_off()
-        import_id, c = taken_off[pick % len(taken_off)]
-        if how == "link":
-            self._click(c.number, contacts_away=False)
-        elif how == "system" and (address := c.fields["email"]) is not None:
-            self._say("email", c.where, email=address)
-            self.model.say_no(No("email", c.where, c.named("email")))
-        elif how == "erased":
-            self._erase_left(c)
-        elif how == "back":
-            self.a_contact_is_written((c.where, {LISTS[c.where]: c.fields[LISTS[c.where]]}, set()))
-        self._undo(import_id)
-
-    def taken_off(self) -> list[tuple[str, Contact]]:
-        """Imports that may be undone, each with somebody it has removed and who is away."""
-        return [
-            (import_id, c)
-            for import_id, done in self.done.items()
-            if not done.undone
-            for c, _ in done.removed
-            if not c.here
-        ]
-
-    def _undo(self, import_id: str) -> None:
-        done = self.done[import_id]
-        asked = self.do(self.street.undo(self.client, import_id))
-        assert asked.status_code == (404 if done.undone else 204), asked.text
-        if done.undone:
-            return
-        self.do(self.street.contacts.follow.catch_up())
-        found = self.do(self._read(done.where))
-        unwritten = {c.number for key, c in self.model.of(done.where).items() if found[key]["version"] == 1}
-        assert not unwritten & {c.number for c in self.model.contacts if c.fields != c.born}
-        taken = self.model.undo(done, unwritten)
-        done.undone = True
-        plan = self.do(self._applied(import_id, "undone"))
-        assert plan["undone"] == vars(taken)
-        self._compare(done.where, caught_up=True)
-
-    def _import(
-        self, of: str, file: list[Fields], mode: str, empty: str, but: frozenset[str], watched: bool
-    ) -> None:
-        erases = frozenset(FIELDS) - but if empty == "erase" else but
-        expected = self.model.expect(of, file, mode, erases)
-        before = self.model.shown(of)
-        plan, seen = self.do(self._imported(of, file, mode, empty, but, watched))
-        self.done[plan["import_id"]] = self.model.apply(of, file, mode, erases)
-        counts = plan["counts"]
-        assert counts == plan["applied"]
-        assert counts["rows"] == len(file)
-        assert sum(many for name, many in counts.items() if name not in ("rows", "removed")) == len(file), (
-            counts
-        )
-        for name, least in expected.least.items():
-            assert least <= counts[name] <= expected.most[name], (name, counts, expected)
-        after = self.model.shown(of)
-        assert all(one in (before, after) for one in seen), (
-            "a reader saw neither the old list nor the new one"
-        )
-        self._compare(of, caught_up=True)
-
-    async def _imported(
-        self, of: str, file: list[Fields], mode: str, empty: str, but: frozenset[str], watched: bool
-    ) -> tuple[Mapping[str, Any], list[Any]]:
-        """The file as ingest stages it: each key once, its last row. Read meanwhile, if it is `watched`."""
-        rig, kind = self.street.contacts, LISTS[of]
-        last = {folded(kind, row[kind]): row for row in file}
-        staged = [{name: value or "" for name, value in row.items()} for row in last.values()]
-        fields = list(file[0])
-        other = EMPTY[1 - EMPTY.index(empty)]
-        by_field = dict.fromkeys(sorted(but & {*fields}), other)
-        import_id, many = rig.stage(staged, fields, key=kind, seed=repr((mode, empty, by_field)))
-        more = {
-            "mode": mode,
-            "empty_cells": empty,
-            "empty_cells_by_field": by_field,
-            "rows": len(file),
-            "duplicate": len(file) - many,
-        }
-        self.heard.append((self.lists[of], import_id, many, fields, more))
-        await rig.hear(self.client, self.lists[of], import_id, many, fields, **more)
-        applying = asyncio.create_task(self._applied(import_id))
-        seen = []
-        while watched and not applying.done():
-            seen.append({key: _fields(item) for key, item in (await self._read(of)).items()})
-            await asyncio.sleep(0.005)
-        return await applying, seen
-
-    async def _applied(self, import_id: str, state: str = "applied") -> Mapping[str, Any]:
-        while True:
-            while await self.street.contacts.imports.step():
-                pass
-            plan = (await self.client.ask("GET", f"/v1/plans/{import_id}")).json()
-            if plan["state"] != "quarantined":
-                assert plan["state"] == state, plan
-                return dict(plan)
-            assert await approve(self.street.contacts.house, self.client.account, UUID(import_id))
+        """Entries that are nobody's own word: the client may release them."""
 
     # -- writes by API
 
@@ -284,7 +126,7 @@ class Histories(RuleBasedStateMachine):
             return
         assert answer.status_code == 200, answer.text
         self.model.change(c, wish)
-        assert _fields(answer.json()) == c.fields
+        assert fields_of(answer.json()) == c.fields
         if says_no is not None:
             assert answer.json()[f"{says_no}_consent"] == "unsubscribed"
             if was_in:
@@ -330,7 +172,7 @@ class Histories(RuleBasedStateMachine):
 
     def _erase_left(self, c: Contact) -> None:
         answer = self.do(self.client.ask("POST", self._path(c) + ":erase"))
-        if c.erased:
+        if c.erased or c.where not in LISTS:
             assert answer.status_code == 404, answer.text
         elif (now := self.model.elsewhere(c)) is not None:
             assert (answer.status_code, str(self._id(now)) in answer.json()["detail"]) == (409, True)
@@ -357,7 +199,75 @@ class Histories(RuleBasedStateMachine):
         else:
             self.model.erase(c)
 
+    @precondition(lambda self: self.taken_off())
+    @rule(pick=picks, how=st.sampled_from(("link", "system", "erased", "back")))
+    def who_a_file_removed_speaks_before_it_is_undone(self, pick: int, how: str) -> None:
+        """The undo brings others back, but raises no consent, and not whoever was erased or has come back by themselves."""
+        taken_off = self.taken_off()
+        import_id, c = taken_off[pick % len(taken_off)]
+        if how == "link":
+            self._click(c.number, contacts_away=False)
+        elif how == "system" and (address := c.fields["email"]) is not None:
+            self._say(No("email", c.where, c.named("email")), email=address)
+        elif how == "erased":
+            self._erase_left(c)
+        elif how == "back":
+            self.a_contact_is_written((c.where, {LISTS[c.where]: c.fields[LISTS[c.where]]}, set()))
+        self._undo(import_id)
+
+    @precondition(lambda self: any(c.here for c in self.model.contacts))
+    @rule(
+        pick=picks,
+        mode=modes,
+        how=st.sampled_from(("link", "system", "write")),
+        when=st.sampled_from(("before", "since", "meanwhile")),
+        first=st.sampled_from(REASONS),
+        undone=st.booleans(),
+    )
+    def who_opted_out_is_brought_back(
+        self, pick: int, mode: str, how: str, when: str, first: Reason, undone: bool
+    ) -> None:
+        """They said no to the list, and say it again: before they consent anew, since, or while suppression is asked."""
+        c = self._pick(pick)
+        if (address := c.fields["email"]) is not None:
+            self._say(No("email", c.where, c.named("email"), reason=first), email=address)
+        if when == "before":
+            self._speak(c, how)
+        since = self.sent_now(c) if when == "since" else None
+        if when == "since":
+            self._speak(c, how)
+        row = {
+            name: value for name, value in c.fields.items() if LISTS[c.where] == "email" or name != "mobile"
+        }
+        it = Import(c.where, [row], mode, since=since, lawful=True, late=when == "meanwhile")
+        self._import(it)
+        if when == "meanwhile" and c.here:
+            self._speak(c, how)
+            self.answer()
+        if undone:
+            self._undo(it.id)
+
+    def _speak(self, c: Contact, how: str) -> None:
+        if how == "link":
+            self._click(c.number, contacts_away=False)
+        elif how == "write":
+            self.a_contact_is_written((c.where, {LISTS[c.where]: c.fields[LISTS[c.where]]}, {"email"}))
+        elif (address := c.fields["email"]) is not None:
+            self._say(No("email", c.where, c.named("email")), email=address)
+
     # -- "no"s
+
+    @precondition(lambda self: any(no.address and no.channel == "email" for no in self.model.nos))
+    @rule(pick=picks, reason=st.sampled_from(REASONS), where_=st.sampled_from(("there", "everywhere")))
+    def somebody_is_spoken_of_again(self, pick: int, reason: Reason, where_: str) -> None:
+        """For another reason, or in other lists too: what was said first is not forgotten."""
+        said = [
+            no for no in self.model.nos if no.address and no.channel == "email" and no.where in (None, *LISTS)
+        ]
+        if said:
+            no = said[pick % len(said)]
+            of = no.where if where_ == "there" else None
+            self._say(No("email", of, no.address, reason=reason), email=no.address or "")
 
     @rule(
         who=st.one_of(
@@ -366,31 +276,30 @@ class Histories(RuleBasedStateMachine):
             st.tuples(channels, fkeys),
         ),
         of=st.none() | where,
-        manual=st.booleans(),
+        reason=st.sampled_from(REASONS),
     )
-    def a_system_says_no(self, who: tuple[str, str], of: str | None, manual: bool) -> None:
-        """For an address or a number, in one list or all; for the client's own key, in its list. `manual`: not the
-        person's word, so that the client may take it back."""
+    def a_system_says_no(self, who: tuple[str, str], of: str | None, reason: Reason) -> None:
+        """For an address or a number, in one list or all; for the client's own key, in its list. What is not the person's
+        word, the client may take back."""
         name, value = who
-        by_key = value.startswith("k")
         channel: Channel = "sms" if name in ("sms", "mobile") else "email"
-        if by_key:
-            said = No(channel, "crm", fkey=("crm", value), manual=manual)
+        if value.startswith("k"):
+            self._say(No(channel, "crm", fkey=("crm", value), reason=reason), fkey=value)
         else:
-            said = No(channel, of, folded(name, value), manual=manual)
-        entry = self._say(
-            channel, said.where, "manual" if manual else "unsubscribe", **{"fkey" if by_key else name: value}
-        )
-        self.model.say_no(said)
-        if manual:
-            self.manual[entry] = said
+            self._say(No(channel, of, folded(name, value), reason=reason), **{name: value})
 
-    def _say(self, channel: Channel, of: str | None, reason: str = "unsubscribe", **person: str) -> str:
-        scope = {"scope": "account"} if of is None else {"scope": "list", "list": str(self.lists[of])}
-        wish = {"channel": channel, "reason": reason, **scope, **person}
+    def _say(self, no: No, **person: str) -> None:
+        scope = (
+            {"scope": "account"} if no.where is None else {"scope": "list", "list": str(self.lists[no.where])}
+        )
+        wish = {"channel": no.channel, "reason": no.reason, **scope, **person}
         answer = self.do(self.street.say_no(self.client, **wish))
         assert answer.status_code in (200, 201), answer.text
-        return str(answer.json()["id"])
+        self.model.say_no(no)
+        entry = str(answer.json()["id"])
+        self.entries.setdefault(entry, []).append(self.model.nos[-1])
+        if no.reason in ("manual", "hard_bounce"):
+            self.manual[entry] = no
 
     @precondition(lambda self: self.manual)
     @rule(pick=picks)
@@ -399,7 +308,8 @@ class Histories(RuleBasedStateMachine):
         entry = list(self.manual)[pick % len(self.manual)]
         answer = self.do(self.street.take_back(self.client, entry))
         assert answer.status_code == 200, answer.text
-        self.model.release(self.manual.pop(entry))
+        self.taken_back[entry] = self.manual.pop(entry)
+        self.model.release(self.taken_back[entry])
 
     @precondition(lambda self: self.ids.keys() - self.unborn)
     @rule(pick=picks, contacts_away=st.booleans())
@@ -417,10 +327,50 @@ class Histories(RuleBasedStateMachine):
         assert answer.status_code == 200, answer.text
         self.model.click(self.model.contacts[number], contacts_away=contacts_away)
 
+    @rule(
+        meanwhile=st.none() | st.tuples(st.just("email"), emails) | st.tuples(st.just("link"), picks),
+        late=st.booleans(),
+    )
+    def the_account_is_closed_and_opened_again(self, meanwhile: tuple[str, Any] | None, late: bool) -> None:
+        """Whatever is said meanwhile is heard; nothing else is. What stood before stands after."""
+        self.do(self.street.close(self.client))
+        path = f"/v1/lists/{self.lists['mail']}/contacts"
+        for method, body in (("GET", None), ("PUT", {"email": "p0@x.test"})):
+            refused = self.do(self.client.ask(method, path, body))
+            assert (refused.status_code, refused.json()["code"]) == (403, "account_closed")
+        if meanwhile is not None:
+            name, value = meanwhile
+            mailed = sorted(self.ids.keys() - self.unborn)
+            if name == "email":
+                self._say(No("email", None, folded("email", value)), email=value)
+            elif mailed:
+                self._click(mailed[value % len(mailed)], contacts_away=False)
+        if late:
+            self.something_late_arrives("all")
+        self.do(self.street.reopen(self.client))
+        if late:
+            for of in LISTS:
+                self._compare(of, caught_up=True)
+
+    @rule(of=where, unlikely=st.integers(0, 2))
+    def a_list_is_closed_and_another_opened(self, of: str, unlikely: int) -> None:
+        """Its contacts go. What somebody said to the whole account, and who was erased, the new one meets."""
+        if unlikely:
+            return
+        gone = f"{of} {len(self.lists)}"
+        self.closing(of, gone)
+        assert self.do(self.client.ask("DELETE", f"/v1/lists/{self.lists[of]}")).status_code == 204
+        renamed = self.model.close(of, gone)
+        self.entries = {entry: [renamed(no) for no in nos] for entry, nos in self.entries.items()}
+        self.manual = {entry: renamed(no) for entry, no in self.manual.items()}
+        self.lists[gone], self.lists[of] = self.lists[of], self.do(self.client.open_list(LISTS[of]))
+
     # -- what is late, and what comes twice
 
-    @rule(what=st.sampled_from(("feed", "hand-over", "completion", "all")))
+    @rule(what=st.sampled_from(("feed", "hand-over", "files", "completion", "all")))
     def something_late_arrives(self, what: str) -> None:
+        if what in ("files", "all"):
+            self.carry_files()
         if what in ("hand-over", "all"):
             self.do(self.street.carry())
             self.model.carried()
@@ -432,6 +382,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(order=st.randoms(use_true_random=False))
     def events_come_again_in_any_order(self, order: random.Random) -> None:
+        self.look()
         before = self.do(self.street.state(self.client))
         again: list[Any] = [
             *(("page", page) for page in self.street.pages),
@@ -457,48 +408,13 @@ class Histories(RuleBasedStateMachine):
     # -- what must hold
 
     def teardown(self) -> None:
+        self.answer()
         self.do(self.street.settle(self.client))
         self.model.carried()
         self.model.completed()
         assert self.do(self.street.waiting(self.client)) == 0
         for of in LISTS:
             self._compare(of, caught_up=True)
-
-    def _compare(self, of: str, *, caught_up: bool) -> None:
-        """A list against what clients were told. `caught_up`: contacts has just heard every "no" recorded so far."""
-        found, held = self.do(self._read(of)), self.model.of(of)
-        assert {key: _fields(item) for key, item in found.items()} == self.model.shown(of)
-        for key, item in found.items():
-            c = held[key]
-            assert self.ids.setdefault(c.number, UUID(item["id"])) == UUID(item["id"])
-            for channel in CHANNELS:
-                out = item[f"{channel}_consent"] == "unsubscribed"
-                if caught_up:
-                    assert out or not self.model.must_be_out(c, channel), (
-                        f"a no was forgotten: {of} {key} {channel}"
-                    )
-                assert not out or self.model.may_be_out(c, channel), f"nobody said no: {of} {key} {channel}"
-                if out:
-                    c.out.add(channel)
-
-    async def _read(self, of: str) -> dict[str, Mapping[str, Any]]:
-        answer = await self.client.ask("GET", f"/v1/lists/{self.lists[of]}/contacts", params={"limit": 1000})
-        assert answer.status_code == 200, answer.text
-        return {folded(LISTS[of], item[LISTS[of]]) or "": item for item in answer.json()["items"]}
-
-    def _pick(self, pick: int) -> Contact:
-        here = [c for c in self.model.contacts if c.here]
-        return here[pick % len(here)]
-
-    def _id(self, c: Contact) -> UUID:
-        return self.ids[c.number]
-
-    def _path(self, c: Contact) -> str:
-        return f"/v1/lists/{self.lists[c.where]}/contacts/{self._id(c)}"
-
-
-def _fields(item: Mapping[str, Any]) -> dict[str, str | None]:
-    return {name: item[name] for name in (*ADDRESS.values(), "fkey", "name")}
 
 
 @pytest.fixture

@@ -586,3 +586,16 @@ async def test_a_full_import_keeps_the_contacts_of_its_rejected_rows(rig: Rig) -
         "removed": 2,
     }
     assert sorted(await client.contacts(list_id)) == ["p0@example.com", "p1@example.com"]
+
+
+async def test_a_file_that_waits_writes_nothing_into_a_list_that_was_closed_since(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    plan = await rig.import_rows(client, list_id, [{"email": "anna@example.com"}], apply="on_approval")
+    assert (await client.ask("DELETE", f"/v1/lists/{list_id}")).status_code == 204
+    assert await approve(rig.house, client.account, UUID(plan["import_id"]))
+    failed = await rig.until_settled(client, plan["import_id"])
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "list.unknown")
+    assert (await client.ask("GET", "/v1/contacts", params={"email": "anna@example.com"})).json()[
+        "items"
+    ] == []

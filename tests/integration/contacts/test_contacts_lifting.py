@@ -235,3 +235,76 @@ async def test_an_approved_plan_brings_back_those_whom_it_was_shown_to(rig: Rig,
     assert len(await answer(rig)) == 2
     done = (await client.ask("GET", f"/v1/plans/{plan['import_id']}")).json()
     assert counts(done["applied"]) == {"rows": 2, "updated": 2}
+
+
+async def test_what_is_said_here_while_suppression_is_asked_stands(rig: Rig, client: Client) -> None:
+    """Also by a client that says it again for somebody whose own "no" suppression has heard: that one is being lifted."""
+    list_id = await client.open_list()
+    held = {name: await client.put(list_id, email=address(name)) for name in ("heard", "written", "silent")}
+    for name in ("written", "silent"):
+        rig.suppression.say(client.account, [rig.email_subject(client, address(name))], list_id=list_id)
+    rig.suppression.say(client.account, [rig.contact_subject(held["heard"])], list_id=list_id)
+    await rig.import_rows(client, list_id, [{"email": address(name)} for name in held], **lawfully())
+    for name in ("heard", "written"):
+        await client.put(list_id, email=address(name), email_consent="unsubscribed")
+    assert len(await answer(rig)) == 3
+    after = await client.contacts(list_id)
+    assert {name: after[address(name)]["email_consent"] for name in held} == {
+        "heard": "unsubscribed",
+        "written": "unsubscribed",
+        "silent": "subscribed",
+    }
+    told = {no["contact_id"] for no in await rig.handed_over("suppression")}
+    assert told == {held[name]["id"] for name in ("heard", "written")}
+
+
+async def test_what_was_said_here_and_is_still_on_its_way_stands(rig: Rig, client: Client) -> None:
+    list_id = await client.open_list()
+    await client.put(list_id, email=address("out"))
+    rig.suppression.say(client.account, [rig.email_subject(client, address("out"))], list_id=list_id)
+    options = lawfully()
+    await client.put(list_id, email=address("out"), email_consent="unsubscribed")
+    await rig.import_rows(client, list_id, [{"email": address("out")}], **options)
+    await answer(rig)
+    assert (await client.contacts(list_id))[address("out")]["email_consent"] == "unsubscribed"
+
+
+async def test_a_no_that_is_said_again_here_is_as_new_as_its_last_word(rig: Rig, client: Client) -> None:
+    """suppression has heard it, and does not hear it again each night: what asks it to lift knows better."""
+    list_id = await client.open_list("fkey")
+    held = await client.put(list_id, fkey="1", email=address("out"))
+    await client.put(list_id, fkey="2", email=address("out"))
+    subjects = [rig.contact_subject(held), rig.email_subject(client, address("out"))]
+    rig.suppression.say(client.account, subjects, list_id=list_id)
+    await rig.follow.catch_up()
+    consented = {**BASIS, "consented_at": datetime.now(UTC)}
+    await client.put(list_id, fkey="1", email_consent="unsubscribed")
+    assert await rig.handed_over("suppression") == []
+    rows = [{"fkey": "2", "email": address("out"), "name": "N"}]
+    options = lawfully(lawful_basis=consented)
+    plan = await rig.import_rows(client, list_id, rows, key="fkey", **options)
+    assert counts(plan["applied"]) == {"rows": 1, "protected": 1}
+    assert await rig.handed_over(LANE) == []
+    plan = await rig.import_rows(client, list_id, rows, key="fkey", seed="2", **lawfully())
+    assert counts(plan["counts"]) == {"rows": 1, "updated": 1}
+    assert len(await answer(rig)) == 1
+
+
+async def test_an_undo_takes_away_whom_the_import_created_and_brought_back(rig: Rig, client: Client) -> None:
+    list_id = await client.open_list()
+    mobile = "+393331111111"
+    for name in ("new", "written"):
+        rig.suppression.say(client.account, [rig.email_subject(client, address(name))], list_id=list_id)
+    rows = [{"email": address(name), "mobile": mobile} for name in ("new", "written")]
+    plan = await rig.import_rows(client, list_id, rows, **lawfully())
+    await answer(rig)
+    assert {c["email_consent"] for c in (await client.contacts(list_id)).values()} == {"subscribed"}
+    await client.put(list_id, email=address("written"), name="W")
+    path = f"/internal/accounts/{client.account}/imports/{plan['import_id']}:undo"
+    headers = {"Authorization": f"Bearer {'s' * 40}"}
+    assert (await rig.http.post(path, headers=headers, json={})).status_code == 204
+    while await rig.imports.step():
+        pass
+    assert set(await client.contacts(list_id)) == {address("written")}
+    undone = (await client.ask("GET", f"/v1/plans/{plan['import_id']}")).json()["undone"]
+    assert undone == {"restored": 1, "partly": 0, "kept": 1}

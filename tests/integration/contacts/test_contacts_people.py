@@ -283,3 +283,25 @@ async def test_a_batch_repeated_by_its_key_is_done_once_and_names_each_fault(rig
         "POST", f"/v1/lists/{list_id}/contacts:batch", {"items": items[:1]}, headers=headers
     )
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_mailbox_that_bounces_makes_no_opt_out_forgotten(rig: Rig, at_once: bool) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    subjects = [rig.email_subject(client, "no@example.com")]
+    rig.suppression.say(client.account, subjects)
+    if not at_once:
+        await rig.follow.catch_up()
+    gone = rig.suppression.say(client.account, subjects, reason="hard_bounce")
+    await rig.follow.catch_up()
+    contact = await client.put(list_id, email="no@example.com")
+    assert contact["email_consent"] == "unsubscribed"
+    rows = [{"email": "no@example.com", "name": "N"}]
+    other = await client.open_list()
+    assert (await rig.import_rows(client, other, rows))["applied"]["protected"] == 1
+    # A release is told where nobody holds the key any more, whoever held it last.
+    rig.suppression.say(client.account, subjects, reason="hard_bounce", released=gone.suppression_id)
+    await rig.follow.catch_up()
+    third = await client.open_list()
+    assert (await client.put(third, email="no@example.com"))["email_consent"] == "subscribed"

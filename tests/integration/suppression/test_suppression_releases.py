@@ -97,3 +97,23 @@ async def test_a_key_that_another_no_holds_is_not_freed(door: Door, contacts: Fa
     before = len((await door.feed())["items"])
     assert await lift(door, account.account_id, list_id, out) == {str(out)}
     assert (await door.feed())["items"][before:] == []
+
+
+async def test_what_was_said_at_two_doors_goes_together(door: Door, contacts: FakeContacts) -> None:
+    """Two entries of one list hold a key, and the feed's readers know the newer one alone."""
+    account, _ = contacts.account()
+    list_id, id_ = contacts.list(account).list_id, account.account_id
+    first = await say(door, id_, "out", list_id=list_id)
+    second = await say(door, id_, "out", list_id=list_id, contact_id=new_id())
+    before = len((await door.feed())["items"])
+    assert await lift(door, id_, list_id, second) == {str(first), str(second)}
+    lines = (await door.feed())["items"][before:]
+    assert len({subject for line in lines for subject in line["subjects"]}) == 2, "both keys are free"
+    # One of them was said again since: it stands, and so does the key.
+    first = await say(door, id_, "again", list_id=list_id)
+    second = await say(door, id_, "again", list_id=list_id, contact_id=new_id())
+    received = datetime.now(UTC)
+    await say(door, id_, "again", list_id=list_id)
+    assert await lift(door, id_, list_id, second, not_after=received) == {str(second)}
+    (line,) = (await door.feed())["items"][before + len(lines) + 2 :]
+    assert [subject[:2] for subject in line["subjects"]] == ["63"], "only the contact's own key is free"

@@ -45,6 +45,10 @@ async def apply_import(
         applies = plan.options.apply == "auto" or plan.state == "approved"
         if applies:
             await lists.stop_writes(tx, plan.list_id, wait=LOCK_WAIT)
+        it = await lists.one(tx, account_id, plan.list_id)
+        if it is None or it.closed:
+            await _too_late(house, tx, plan)
+            return True
         received -= await _compare(house, tx, plan)
         await key_rows(house, tx, plan)
         counts = counted(plan.options, received=received, **await planning.counts(tx))
@@ -137,6 +141,14 @@ async def _held(tx: Transaction, plan: Plan, counts: Counts) -> Guarded | None:
     if plan.state == "approved" and plan.counts is not None:
         return still_guarded(plan.counts, counts, plan.options, known)
     return guard(counts, plan.options, known)
+
+
+async def _too_late(house: Contacts, tx: Transaction, plan: Plan) -> None:
+    """The list was closed while its file waited."""
+    now = house.clock.now()
+    error = ("list.unknown", "the list was closed since; nothing of the file has been applied")
+    await plans.settle(tx, plan, "failed", None, now, error)
+    report(tx, plan, "failed", {}, now, error)
 
 
 async def _show(tx: Transaction, plan: Plan) -> None:

@@ -112,7 +112,7 @@ async def change(
         if faults or key is None:
             raise wrong_fields(faults)
         again = [(made, channel) for channel in said_again(before, wished.consents)]
-        said = [*((made, channel) for channel in said_no(before, made)), *await unheard(tx, again)]
+        said = [*((made, channel) for channel in said_no(before, made)), *await unheard(tx, again, now)]
         if made.keys != before.keys:
             made = protected(made, await standing(tx, [made]))
         if key != before.key_text and (

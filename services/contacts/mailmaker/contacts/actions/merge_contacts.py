@@ -56,7 +56,7 @@ async def merge(house: Contacts, call: Call, list_id: UUID, contact_id: UUID, wi
         made = rekeyed(house.pepper, merged(this, other, wish.keep, of))
         key = key_text(of.key, *(None if v is None else str(v) for v in made.addresses))
         said = [(made, channel) for channel in said_no(this, made)]
-        said += await unheard(tx, [(made, channel) for channel in said_again(this, other.consents)])
+        said += await unheard(tx, [(made, channel) for channel in said_again(this, other.consents)], now)
         made = protected(made, await standing(tx, [made]))
         made = replace(made, key_text=key or this.key_text, changed_at=now, version=this.version + 1)
         notes = {

@@ -22,7 +22,7 @@ from mailmaker.contacts.domain.lists import ContactList, key_text
 from mailmaker.contacts.domain.protection import keys_for, protected, subjects
 from mailmaker.contacts.domain.values import FaultAt, read
 from mailmaker.contacts.errors import NoSuchThing
-from mailmaker.contacts.storage import contacts, history, lists, nos
+from mailmaker.contacts.storage import contacts, history, lifting, lists, nos
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ async def write_contacts(
     # Also of a contact that a later item removes: the "no" outlives it.
     spoken = [(d.now, channel) for d in drafts if d.now for channel in said_no(d.before, d.now)]
     spoken += await unheard(
-        tx, [(d.now, ch) for d in drafts if d.now for ch in said_again(d.before, d.wish.consents)]
+        tx, [(d.now, ch) for d in drafts if d.now for ch in said_again(d.before, d.wish.consents)], now
     )
     await _protect(tx, of, drafts)
     last = {d.key: d.now for d in drafts if d.key is not None and not d.faults}
@@ -161,14 +161,25 @@ async def standing(tx: Transaction, fresh: Sequence[Contact]) -> Sequence[tuple[
     return await nos.standing(tx, fresh[0].account_id, fresh[0].list_id, sorted(asked)) if asked else ()
 
 
-async def unheard(tx: Transaction, said: Sequence[tuple[Contact, Channel]]) -> list[tuple[Contact, Channel]]:
+async def unheard(
+    tx: Transaction, said: Sequence[tuple[Contact, Channel]], now: datetime
+) -> list[tuple[Contact, Channel]]:
     """Of "no"s for contacts of one list that are out already, those that no person's "no" for the contact itself stands
-    for: one that an operator takes back must not bring them in again."""
+    for: one that an operator takes back must not bring them in again. Where one stands, it is as new as this word, so that
+    a file that is older does not lift it; where a file is just lifting it, it stands no more."""
     if not said:
         return []
     of = said[0][0]
     asked = sorted({contact_subject(c.id) for c, _ in said})
     stand = set(await nos.standing(tx, of.account_id, of.list_id, asked, PERSONAL))
+    stand -= {
+        (channel, contact_subject(id))
+        for id, channel in await lifting.under_way(
+            tx, of.account_id, [(c.id, channel) for c, channel in said]
+        )
+    }
+    heard = {(channel, contact_subject(c.id)) for c, channel in said} & stand
+    await nos.said_again(tx, of.account_id, sorted(heard), now)
     return [(c, channel) for c, channel in said if (channel, contact_subject(c.id)) not in stand]
 
 
@@ -184,6 +195,7 @@ async def save(
     """Writes contacts that differ from before, their history and their events. `spoken`: the channels on which this
     write itself says "no"; suppression hears of them. `notes`: what the history says other than created, updated and
     removed."""
+    await lifting.call_off(tx, of.account_id, [(c.id, channel) for c, channel in spoken])
     moved = [one for pair in pairs for one in _apart(*pair) if one[0] != one[1]]
     created = [c for b, c in moved if b is None and c is not None]
     updated = [c for b, c in moved if b is not None and c is not None]

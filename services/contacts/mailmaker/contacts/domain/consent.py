@@ -43,6 +43,12 @@ def withdraws(reason: str) -> bool:
     return reason in WITHDRAWING
 
 
+def outweighs(reason: str, held: str, *, released: bool) -> bool:
+    """Whether the newer word of a key takes the place of the one that is `held` there, by its reason, and not `released`.
+    Where a mailbox was found to be gone, what its owner said before still holds."""
+    return released or withdraws(reason) or not withdraws(held)
+
+
 def opted_out(email: Consent, sms: Consent) -> bool:
     """Whether a contact counts as protected when a file names it: somebody once said "no" for it."""
     return Consent.UNSUBSCRIBED in (email, sms)

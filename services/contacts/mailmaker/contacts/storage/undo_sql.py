@@ -73,12 +73,14 @@ SELECT r.action, r.contact_id,
        CROSS JOIN LATERAL (SELECT {_MANY_SAID} + o.said AS said, {_MANY_STAND} + o.stand AS stand) m
  WHERE r.before IS NOT NULL AND r.after IS NOT NULL AND m.said > 0
 """
-# A contact that the import created and nobody has written since: whoever writes one raises its version.
+# A contact that the import created and nobody has written since: whoever writes one raises its version, as did the import
+# itself for each channel on which it brought the contact back.
 CREATED = f"""
 WITH r AS MATERIALIZED ({_ROWS})
 INSERT INTO changes (contact_id, rekeyed)
 SELECT c.id, false FROM r JOIN contacts c ON c.account_id = $1 AND c.id = r.contact_id
- WHERE r.before IS NULL AND r.after IS NOT NULL AND c.version = 1
+ WHERE r.before IS NULL AND r.after IS NOT NULL AND c.version = 1 + (
+       SELECT count(*) FROM lifts l WHERE l.account_id = $1 AND l.import_id = $2 AND l.contact_id = c.id AND l.lifted)
 """
 CREATED_VERDICTS = f"""
 WITH r AS MATERIALIZED ({_ROWS})

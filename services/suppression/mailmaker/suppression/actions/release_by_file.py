@@ -18,7 +18,10 @@ from mailmaker.suppression.storage.releasing import InForce
 
 async def release_by_file(db: Database, bell: Bell, items: Sequence[Release]) -> tuple[UUID, ...]:
     """Lifts what may be lifted, one commit an account, and tells the feed. Returns which opt-outs that were; what
-    stands, or was released before, is passed over, so that a repetition changes nothing."""
+    stands, or was released before, is passed over, so that a repetition changes nothing.
+
+    The same may have been said at several doors, by a link and by an opt-out file: who asks knows the newest entry of each
+    key. The others go with it, as far as they may be lifted themselves."""
     by_account: dict[UUID, list[Release]] = {}
     for item in items:
         by_account.setdefault(item.account_id, []).append(item)
@@ -31,6 +34,7 @@ async def release_by_file(db: Database, bell: Bell, items: Sequence[Release]) ->
 
 
 async def _of_account(tx: Transaction, asked: Mapping[UUID, Release]) -> list[UUID]:
+    asked = {**{id: asked[of] for id, of in (await releasing.beside(tx, list(asked))).items()}, **asked}
     seen = await releasing.in_force(tx, list(asked))
     await ledger.lock_subjects(tx, [key for entry in seen.values() for key in entry.subjects])
     # Read again under the locks: a "no" may have been said meanwhile.

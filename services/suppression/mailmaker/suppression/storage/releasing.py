@@ -36,6 +36,12 @@ _HELD_BY = """
 SELECT suppression_id, subject, channel, scope, list_id, kind FROM standing
  WHERE account_id = $1 AND suppression_id = ANY($2::uuid[])
 """
+_BESIDE = """
+SELECT DISTINCT ON (o.suppression_id) o.suppression_id AS id, s.suppression_id AS asked
+  FROM standing s JOIN standing o ON o.account_id = $1 AND o.subject = s.subject AND o.channel = s.channel
+       AND o.scope = s.scope AND o.list_id = s.list_id AND o.kind = s.kind AND o.suppression_id <> ALL($2::uuid[])
+ WHERE s.account_id = $1 AND s.suppression_id = ANY($2::uuid[]) ORDER BY o.suppression_id, s.suppression_id
+"""
 _LIFT_ALL = "DELETE FROM standing WHERE account_id = $1 AND suppression_id = ANY($2::uuid[])"
 _STILL_ANY = """
 SELECT subject, channel, scope, list_id, kind FROM standing WHERE account_id = $1 AND subject = ANY($2::bytea[])
@@ -87,6 +93,12 @@ async def in_force(tx: Transaction, entries: Sequence[UUID]) -> dict[UUID, InFor
         )
         for row in rows
     }
+
+
+async def beside(tx: Transaction, entries: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Further entries that say the same of one of their keys: each with the one of these that it stands beside."""
+    rows = await tx.driver.fetch(_BESIDE, tx.account_id, list(entries))
+    return {row["id"]: row["asked"] for row in rows}
 
 
 async def release_all(
