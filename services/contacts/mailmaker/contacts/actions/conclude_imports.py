@@ -10,7 +10,7 @@ from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.lift_opt_outs import bring_back
 from mailmaker.contacts.actions.tell_imports import report
-from mailmaker.contacts.storage import lifting, lists, nos, opt_outs
+from mailmaker.contacts.storage import calling_off, lists, nos, opt_outs
 
 
 async def conclude(house: Contacts, follow: FollowSuppressions, account_id: UUID, import_id: UUID) -> bool:
@@ -20,7 +20,7 @@ async def conclude(house: Contacts, follow: FollowSuppressions, account_id: UUID
         if await opt_outs.unanswered(tx, account_id, import_id):
             return False
         # Before the feed is read: what is answered from here on is in it.
-        await lifting.call_off_newer(tx, account_id, import_id)
+        await calling_off.call_off_newer(tx, account_id, import_id)
     await follow.catch_up()
     async with house.db.account(account_id) as tx:
         found = await opt_outs.recorded(tx, account_id, import_id)

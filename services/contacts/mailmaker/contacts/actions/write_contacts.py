@@ -22,7 +22,7 @@ from mailmaker.contacts.domain.lists import ContactList, key_text
 from mailmaker.contacts.domain.protection import keys_for, protected, subjects
 from mailmaker.contacts.domain.values import FaultAt, read
 from mailmaker.contacts.errors import NoSuchThing
-from mailmaker.contacts.storage import contacts, history, lifting, lists, nos
+from mailmaker.contacts.storage import calling_off, contacts, history, lists, nos
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ async def unheard(
     stand = set(await nos.standing(tx, of.account_id, of.list_id, asked, PERSONAL))
     stand -= {
         (channel, contact_subject(id))
-        for id, channel in await lifting.under_way(
+        for id, channel in await calling_off.under_way(
             tx, of.account_id, [(c.id, channel) for c, channel in said]
         )
     }
@@ -195,7 +195,7 @@ async def save(
     """Writes contacts that differ from before, their history and their events. `spoken`: the channels on which this
     write itself says "no"; suppression hears of them. `notes`: what the history says other than created, updated and
     removed."""
-    await lifting.call_off(tx, of.account_id, [(c.id, channel) for c, channel in spoken])
+    await calling_off.call_off(tx, of.account_id, [(c.id, channel) for c, channel in spoken])
     moved = [one for pair in pairs for one in _apart(*pair) if one[0] != one[1]]
     created = [c for b, c in moved if b is None and c is not None]
     updated = [c for b, c in moved if b is not None and c is not None]
