@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 import time
@@ -67,8 +66,7 @@ def _stop_event() -> asyncio.Event:
             signal.raise_signal(signal.SIGKILL)
 
     for number in _SIGNALS:
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, asked)
+        loop.add_signal_handler(number, asked)
     return stop
 
 
