@@ -102,9 +102,11 @@ class Lifting:
         if any(covers(stone, c, channel) for stone in model.tombstones):
             return "never"
         if other:
-            # At one place a complaint may be hidden from contacts by a newer opt-out, that suppression lifts beside it.
-            hidden = len(other) < len(stand) and all(no.where == c.where for no in other)
-            return "later" if hidden else "never"
+            # At one place a complaint may be hidden from contacts by a newer opt-out, that suppression lifts beside it:
+            # then, or before, since the place is not free.
+            said = [*stand, *model.released, *model.perhaps, *model.lifted]
+            over = any(liftable(no, c.where) and meets(no, c, channel) for no in said)
+            return "later" if over and all(no.where == c.where for no in other) else "never"
         if c.own.get(channel, 0) > until or any(no.at > until for no in stand):
             return "later"
         perhaps = [*model.perhaps, *model.released]
