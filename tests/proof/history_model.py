@@ -55,7 +55,7 @@ class Model:
         """Gone for good by a file with a lawful basis."""
         self.handed: list[No] = []
         """Said to contacts, not handed over to suppression yet."""
-        self.unnamed: list[int] = []
+        self.unnamed: list[tuple[int, int]] = []
         """Said by link while contacts was away: the addresses of these contacts are still to be named."""
         self.clock = 0
         self.lifting = Lifting(self)
@@ -182,11 +182,12 @@ class Model:
     def click(self, c: Contact, *, contacts_away: bool) -> None:
         """The link of a mail to this contact: the contact, and the address it has, or had when it left; and where it was
         merged away, the records it has become part of."""
-        self.say_no(No("email", c.where, person=c.number, named=not contacts_away))
+        said = self.tick()
+        self.say_no(No("email", c.where, person=c.number, named=not contacts_away, said=said))
         if contacts_away:
-            self.unnamed.append(c.number)
+            self.unnamed.append((c.number, said))
         else:
-            self._name(c, named=True)
+            self._name(c, said, named=True)
 
     def carried(self) -> None:
         """What contacts had heard, suppression has acknowledged."""
@@ -195,8 +196,8 @@ class Model:
         self.handed.clear()
 
     def completed(self) -> None:
-        for number in self.unnamed:
-            self._name(self.contacts[number], named=False)
+        for number, said in self.unnamed:
+            self._name(self.contacts[number], said, named=False)
         self.unnamed.clear()
 
     def close(self, where: str, as_: str) -> Callable[[No], No]:
@@ -330,11 +331,12 @@ class Model:
         past = {value for name in KEYS if (value := folded(name, fields[name])) is not None}
         return Contact(number, where, fields, born=dict(fields), since=dict.fromkeys(KEYS, at), past=past)
 
-    def _name(self, c: Contact, *, named: bool) -> None:
+    def _name(self, c: Contact, said: int, *, named: bool) -> None:
         """contacts has told whose record the mail was for. Of an erased person it knows nothing."""
         for one in (c, *c.heirs()):
             if not c.erased:
-                self.say_no(No("email", one.where, one.named("email"), person=one.number, named=named))
+                no = No("email", one.where, one.named("email"), person=one.number, named=named, said=said)
+                self.say_no(no)
 
     def tick(self) -> int:
         self.clock += 1

@@ -31,11 +31,13 @@ class No:
     """When suppression acknowledged it; until then, when it was said."""
     named: bool = field(default=True, compare=False)
     """Not: by link while contacts was away, so that its list was not known when it was recorded."""
+    said: int | None = field(default=None, compare=False)
+    """The use of a link that it is part of: it names every record that the mail's has become part of."""
 
     @property
     def keys(self) -> frozenset[tuple[str, object]]:
-        """Who is named, by each of the three."""
-        found = (("address", self.address), ("fkey", self.fkey), ("person", self.person))
+        """Who is named, by each of the three, and what else was said with it."""
+        found = (("address", self.address), ("fkey", self.fkey), ("person", self.person), ("said", self.said))
         return frozenset(key for key in found if key[1] is not None)
 
 
