@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 from mailmaker.common.demo.people import HEADER
 
-POLL = 0.02
+POLL = 0.1
 COLUMNS = ", ".join(f"{name} {'date' if name == 'birth_date' else 'text'}" for name in HEADER)
 _BOUNDARY = "bench-of-mail-maker"
 _CHUNK = 1 << 20

@@ -124,7 +124,7 @@ def laying(staged: Path, outline: Path, seed: int, size: int) -> Iterator[Layer]
             here.close()
         return
     command = [sys.executable, "-m", "mailmaker.ingest.readers.laying", str(staged), str(outline), str(seed)]
-    with Popen(command, stdin=PIPE, stdout=PIPE, bufsize=BUFFER) as process:
+    with Popen(command, stdin=PIPE, stdout=PIPE, bufsize=BUFFER, pipesize=BUFFER) as process:
         try:
             yield Beside(process)
         finally:

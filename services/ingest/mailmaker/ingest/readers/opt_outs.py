@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import compress
 
 from mailmaker.ingest.readers.columns import Bad
-from mailmaker.ingest.readers.records import Batch
 from mailmaker.ingest.readers.staging import DUPLICATE, Staging
 
 
@@ -14,9 +13,7 @@ class OptOuts(Staging):
     """A row is good when one of its cells names somebody. A cell that is no address is passed over beside one that is:
     no contact can have it, so no mail can go there. The key of a row is all that it names people by."""
 
-    def _batch(self, batch: Batch) -> None:
-        lines, rows = batch.lines, batch.rows
-        self._rows += len(rows)
+    def _batch(self, lines: Sequence[int], rows: list[list[str]]) -> None:
         if set(map(len, rows)) != {self._width}:
             lines, rows = self._squared(lines, rows)
             if not rows:
@@ -29,7 +26,7 @@ class OptOuts(Staging):
                 self._refuse(lines[at], rows[at], [cells[at] for cells in made])
         if any(keep):
             said = [list(map(_said, compress(cells, keep))) for cells in made]
-            self._write(list(compress(lines, keep)), said, self._keys_of(said))
+            self._write(list(compress(lines, keep)), self._columns, said, self._keys_of(said), self._layout)
 
     def name_duplicate(self, line: int, row: list[str], first: int) -> None:
         self._tell(line, row[: self._width], "", DUPLICATE, f"line {first} names the same")

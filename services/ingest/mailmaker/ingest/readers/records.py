@@ -25,18 +25,23 @@ _END = "\x00\x01 end of chunk \x01\x00"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records in file order. `lines[i]` is the physical line on which `rows[i]` begins; `done` counts bytes read."""
+    """Records in file order. `lines[i]` is the physical line on which `rows[i]` begins; `done` counts bytes read.
+    `whole`: every cell is cut; else what comes after the cells that were asked for is one text."""
 
     lines: Sequence[int]
     rows: list[list[str]]
     done: int
+    whole: bool = True
 
 
 class Records:
     """Iterates over a file's records, header included; blank lines are none. Raises Unreadable.
 
-    `end` is the offset of what is no record any more; `damage` has counted lost characters by the end.
+    `end` is the offset of what is no record any more; `damage` has counted lost characters by the end. Of plain chunks
+    only `cells` cells a record are cut off (-1: all).
     """
+
+    cells: int = -1
 
     def __init__(
         self,
@@ -52,7 +57,7 @@ class Records:
         self._codec = codecs.getincrementaldecoder(charset.codec)("strict")
         self._skip_bytes = charset.skip
         self._skip_lines = dialect.skip_lines
-        self._delimiter = dialect.delimiter
+        self.delimiter = dialect.delimiter
         self._size = chunk
         self._end = end
         self._line = dialect.first_line
@@ -63,11 +68,12 @@ class Records:
 
     def __iter__(self) -> Iterator[Batch]:
         for text in self._texts:
-            lines, rows = self._quoted(text) if '"' in text else self._plain(text)
+            quoted, cells = '"' in text, self.cells
+            lines, rows = self._quoted(text) if quoted else self._plain(text, cells)
             if self._skip_lines and rows:
                 lines, rows, self._skip_lines = lines[1:], rows[1:], 0
             if rows:
-                yield Batch(lines, rows, self._done)
+                yield Batch(lines, rows, self._done, whole=quoted or cells < 0)
 
     def _chunks(self) -> Iterator[str]:
         """Decoded text cut after a line end, so that no chunk but the last has an open line."""
@@ -101,22 +107,22 @@ class Records:
             line = self._line + before.count("\n")
             raise Unreadable("encoding.broken", f"bytes that are not {wrong.encoding}", line) from wrong
 
-    def _plain(self, text: str) -> tuple[Sequence[int], list[list[str]]]:
+    def _plain(self, text: str, cells: int) -> tuple[Sequence[int], list[list[str]]]:
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-        cells = text.split("\n")
-        cells.pop()
-        first, self._line = self._line, self._line + len(cells)
-        delimiter = self._delimiter
-        if "" in cells:
-            lines = [line for line, cell in enumerate(cells, first) if cell]
-            return lines, [cell.split(delimiter) for cell in cells if cell]
-        return range(first, self._line), [cell.split(delimiter) for cell in cells]
+        physical = text.split("\n")
+        physical.pop()
+        first, self._line = self._line, self._line + len(physical)
+        delimiter = self.delimiter
+        if "" in physical:
+            lines = [number for number, line in enumerate(physical, first) if line]
+            return lines, [line.split(delimiter, cells) for line in physical if line]
+        return range(first, self._line), [line.split(delimiter, cells) for line in physical]
 
     def _quoted(self, text: str) -> tuple[Sequence[int], list[list[str]]]:
         physical = list(io.StringIO(text, newline=""))
         try:
-            rows = list(csv.reader([*physical, _END], delimiter=self._delimiter))
+            rows = list(csv.reader([*physical, _END], delimiter=self.delimiter))
         except csv.Error:
             return self._one_by_one(physical)
         if len(rows) != len(physical) + 1 or rows[-1] != [_END]:
@@ -133,7 +139,7 @@ class Records:
         lines: list[int] = []
         rows: list[list[str]] = []
         base = self._line - 1
-        reader = csv.reader(self._pulled(physical), delimiter=self._delimiter)
+        reader = csv.reader(self._pulled(physical), delimiter=self.delimiter)
         while True:
             start = base + reader.line_num + 1
             self._in_record = False

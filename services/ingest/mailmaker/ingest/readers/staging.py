@@ -14,7 +14,8 @@ from mailmaker.ingest.domain.mapping import ColumnMap
 from mailmaker.ingest.readers.columns import Bad, Column
 from mailmaker.ingest.readers.faults import Unreadable
 from mailmaker.ingest.readers.laying import Layer
-from mailmaker.ingest.readers.records import Batch, Records
+from mailmaker.ingest.readers.records import Records
+from mailmaker.ingest.readers.tails import Tail, Tails
 
 _ROW_LIMIT = 20_000_000
 DUPLICATE = "row.duplicate"
@@ -68,19 +69,40 @@ class Staging:
     def run(self, records: Records, report: Callable[[int], None]) -> tuple[int, int]:
         """Stages every batch; `report` hears the rows so far. Returns rows and rejected."""
         header = True
+        tails = Tails(self._columns, self._width, self._layout, records.delimiter)
         for batch in records:
             lines, rows = (batch.lines[1:], batch.rows[1:]) if header else (batch.lines, batch.rows)
             header = False
             if rows:
-                self._batch(Batch(lines, rows, batch.done))
+                self._rows += len(rows)
+                self._read(batch.whole, lines, rows, tails)
                 report(self._rows)
             if self._rows > _ROW_LIMIT:
                 raise Unreadable("file.too_many_rows", f"more than {_ROW_LIMIT} rows")
+            records.cells = tails.tail.index if tails.tail is not None and tails.tail.repeats else -1
         return self._rows, self._rejected
 
-    def _batch(self, batch: Batch) -> None:
-        lines, rows = batch.lines, batch.rows
-        self._rows += len(rows)
+    def _read(self, whole: bool, lines: Sequence[int], rows: list[list[str]], tails: Tails) -> None:
+        if whole or tails.tail is None:
+            self._batch(lines, rows)
+            if self._code_at is None:
+                tails.hear(rows)
+        elif not self._with_tail(lines, rows, tails.tail):
+            self._batch(lines, tails.tail.cut(rows))
+
+    def _with_tail(self, lines: Sequence[int], rows: list[list[str]], tail: Tail) -> bool:
+        """Writes a batch in which no row is refused. False: nothing is written, since one may be."""
+        if set(map(len, rows)) != {tail.index + 1}:
+            return False
+        raw = list(zip(*rows, strict=True))
+        columns = [*(column for column in self._columns if column.index < tail.index), tail]
+        made = {column.field.name: column.convert(raw[column.index]) for column in columns}
+        if any(column.refused for column in columns) or "" in (keys := made[self._key]):
+            return False
+        self._write(lines, columns, list(made.values()), self._compared(keys), tail.layout)
+        return True
+
+    def _batch(self, lines: Sequence[int], rows: list[list[str]]) -> None:
         if set(map(len, rows)) != {self._width}:
             lines, rows = self._squared(lines, rows)
         if self._code_at is not None:
@@ -94,8 +116,10 @@ class Staging:
             lines = list(compress(lines, keep))
             made = [list(compress(cells, keep)) for cells in made]
         if lines:
-            keys = made[self._key_at]
-            self._write(lines, made, list(map(str.casefold, keys)) if self._key == "email" else keys)
+            self._write(lines, self._columns, made, self._compared(made[self._key_at]), self._layout)
+
+    def _compared(self, keys: list[str]) -> list[str]:
+        return list(map(str.casefold, keys)) if self._key == "email" else keys
 
     def name_duplicate(self, line: int, row: list[str], first: int) -> None:
         """Tells of a good row that was left out: one before it has its key."""
@@ -170,17 +194,24 @@ class Staging:
             self._layer.name(f"-{line},{told},,\n".encode())
             self.named += 1
 
-    def _write(self, lines: Sequence[int], made: list[list[str]], keys: list[str]) -> None:
+    def _write(
+        self,
+        lines: Sequence[int],
+        columns: Sequence[Column],
+        made: list[list[str]],
+        keys: list[str],
+        layout: Sequence[str],
+    ) -> None:
         """Joins columns to lines; columns that the file does not have are one constant between its neighbours."""
         ready: dict[str, Iterable[str]] = {"key_text": keys}
         members = []
-        for column, cells in zip(self._columns, made, strict=True):
+        for column, cells in zip(columns, made, strict=True):
             if column.field.custom:
                 members.append(cells)
             else:
                 ready[column.field.name] = cells
         ready["custom"] = map(_object, *members) if members else repeat("")
-        cut = [ready[part] if part in ready else repeat(part) for part in self._layout]
+        cut = [ready[part] if part in ready else repeat(part) for part in layout]
         rows = "\n".join(map(",".join, zip(*cut, strict=False)))
         self._layer.lay("\n".join(map(str, lines)).encode(), "\n".join(keys).encode(), rows.encode())
 
