@@ -39,6 +39,8 @@ def files(draw: st.DrawFn) -> bytes:
 
 
 def read(folder: Path, data: bytes, *, chunk: int, trial: int, delimiter: str = ",") -> tuple[object, ...]:
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tails, "_TRIAL", trial)
         patch.setattr(tails, "_SAMPLED", 1)
@@ -55,8 +57,6 @@ def test_tails_change_nothing_that_is_staged_or_rejected(
     tmp_path: Path, data: bytes, chunk: int, trial: int
 ) -> None:
     with_tails = read(tmp_path, data, chunk=chunk, trial=trial, delimiter=";")
-    for name in FILES:
-        (tmp_path / name).unlink(missing_ok=True)
     assert with_tails == read(tmp_path, data, chunk=chunk, trial=1 << 30, delimiter=";")
 
 
