@@ -24,7 +24,9 @@ _ADDRESSES = ("email", "mobile", "fkey")
 _TYPED = ", ".join(f"{name} {'date' if name == 'birth_date' else 'text'}" for name in STANDARD_FIELDS)
 
 PREPARE = (
+    # A process grows by no more than this, whatever a list holds: hashes spill to disk, and are as quick.
     "SET LOCAL work_mem = '32MB'",
+    "SET LOCAL hash_mem_multiplier = 1",
     # Two large sets are compared. What the planner knows of a list that was written a moment ago is nothing, and a
     # nested loop over both takes minutes.
     "SET LOCAL enable_nestloop = off",
