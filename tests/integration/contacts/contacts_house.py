@@ -35,6 +35,7 @@ from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports
 from mailmaker.contacts.api import accounts, contacts, exports, fields, internal, lists, plans, segments
+from mailmaker.ingest.domain.outlines import END, HEAD, Entry
 from pydantic import SecretStr
 
 OPERATOR = "mm_op_test"
@@ -127,17 +128,23 @@ class Ingest:
             self.sent += found.count(b"\n")
         return httpx.Response(200, content=found)
 
+    def name(self, import_id: str, line: int, key: str) -> None:
+        """One more line of the file only names a key."""
+        entry = Entry(-line, None, None, key.encode()).encode()
+        self.outlines[import_id] = self.outlines[import_id].removesuffix(END) + entry + END
+
     def write(self, rows: Sequence[Sequence[object]], seed: object) -> str:
         """A staged file of these rows (line, key, fields) with its outline. Returns its import's id. A row with a
         negative line only names its key."""
-        import_id, staged, outline = str(new_id()), b"", []
+        import_id, staged, outline = str(new_id()), b"", [HEAD]
         for line, key, *cells in rows:
-            digest = hashlib.md5(repr((seed, key, cells)).encode(), usedforsecurity=False).hexdigest()
-            negative = isinstance(line, int) and line < 0
-            outline.append([line, key, "" if negative else digest, "" if negative else len(staged)])
-            if not negative:
-                staged += _csv([[line, key, *cells, digest]])
-        self.files[import_id], self.outlines[import_id] = staged, _csv(outline)
+            digest = hashlib.md5(repr((seed, key, cells)).encode(), usedforsecurity=False).digest()
+            if isinstance(line, int) and line < 0:
+                outline.append(Entry(line, None, None, str(key).encode()).encode())
+            else:
+                outline.append(Entry(int(str(line)), len(staged), digest, str(key).encode()).encode())
+                staged += _csv([[line, key, *cells, digest.hex()]])
+        self.files[import_id], self.outlines[import_id] = staged, b"".join([*outline, END])
         return import_id
 
 

@@ -12,6 +12,7 @@ from mailmaker.common.mail.address import address_key
 from mailmaker.common.mail.subjects import address_subject, fkey_subject
 from mailmaker.common.storage.ids import new_id
 from mailmaker.contacts.actions.hear_imports import approve
+from mailmaker.ingest.domain.outlines import entries
 
 _WRITTEN = """
 SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_user_tables
@@ -568,6 +569,18 @@ async def test_readers_see_old_list_or_new(rig: Rig) -> None:
     assert len(await client.contacts(list_id)) == 900
 
 
+async def test_a_file_that_an_earlier_release_of_ingest_has_staged(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(4))
+    import_id, many = rig.stage(people(6), ["email", "name", "mobile"])
+    outline = rig.ingest.outlines[import_id]
+    rig.ingest.outlines[import_id] = b"".join(entry.csv() for entry in entries([outline]))
+    await rig.hear(client, list_id, import_id, many, ["email", "name", "mobile"])
+    counts = (await rig.until_settled(client, import_id))["counts"]
+    assert (counts["created"], counts["unchanged"]) == (2, 4)
+
+
 async def test_a_full_import_keeps_the_contacts_of_its_rejected_rows(rig: Rig) -> None:
     client = await rig.client()
     list_id = await client.open_list()
@@ -575,7 +588,7 @@ async def test_a_full_import_keeps_the_contacts_of_its_rejected_rows(rig: Rig) -
     # p1 came with an impossible date, nobody@ was never in the list: ingest names both keys on negative lines.
     import_id, _ = rig.stage(people(1), ["email", "name", "mobile"])
     for line, key in ((3, "p1@example.com"), (4, "nobody@example.com")):
-        rig.ingest.outlines[import_id] += f"-{line},{key},,\n".encode()
+        rig.ingest.name(import_id, line, key)
     more = {"mode": "full", "rows": 3, "rejected": 2, "named": 2}
     await rig.hear(client, list_id, import_id, 1, ["email", "name", "mobile"], **more)
     plan = await rig.until_settled(client, import_id)

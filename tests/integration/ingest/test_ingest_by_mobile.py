@@ -7,6 +7,7 @@ import io
 
 from ingest_house import Ingest
 from mailmaker.ingest.domain.fields import STAGED_COLUMNS
+from mailmaker.ingest.domain.outlines import Entry, entries
 
 FILE = (
     "Cellulare;Nome;E-Mail\n"
@@ -34,8 +35,8 @@ async def test_a_number_is_the_key_of_a_row(ingest: Ingest) -> None:
     ]
     (event,) = await ingest.told()
     assert (event["staged"], event["rejected"], event["duplicate"], event["named"]) == (3, 3, 1, 1)
-    outline = (ingest.root / "outlines" / seen["id"]).read_text(encoding="utf-8")
-    assert [line for line in outline.splitlines() if line.startswith("-")] == ["-4,+447400123456,,"]
+    outline = entries([(ingest.root / "outlines" / seen["id"]).read_bytes()])
+    assert [entry for entry in outline if entry.line < 0] == [Entry(-4, None, None, b"+447400123456")]
     rejects = csv.DictReader(io.StringIO((await ingest.http.get(seen["rejects_url"])).text))
     assert [(row["_line"], row["_field"], row["_code"]) for row in rejects] == [
         ("4", "email", "address.invalid"),

@@ -16,6 +16,7 @@ from mailmaker.common.contracts.internal import CustomField
 from mailmaker.common.storage.bulk import copy_in
 from mailmaker.common.storage.ids import new_id
 from mailmaker.ingest.domain.fields import STAGED_COLUMNS
+from mailmaker.ingest.domain.outlines import entries
 from mailmaker.ingest.storage.staged import NoSuchPlace, rows_at
 
 GOOD = "email;nome;data_nascita;boh\na@example.it;Niccolò;29/02/1980;x\nb@example.it;Anna;;x\n".encode()
@@ -84,11 +85,12 @@ async def test_rows_are_pulled_by_their_places(ingest: Ingest) -> None:
     seen = await ingest.imported(data)
     path = f"/internal/imports/{seen['id']}"
     whole = (await ingest.internal("GET", f"{path}/staged")).content
-    entries = [row.split(",") for row in (await ingest.internal("GET", f"{path}/outline")).text.splitlines()]
-    assert [entry[:2] for entry in entries] == [
-        [str(n), f"{key}@example.it"] for n, key in ((2, "a"), (3, "b"), (4, "c"))
+    told = await ingest.internal("GET", f"{path}/outline?form=binary")
+    found = list(entries([told.content]))
+    assert [(entry.line, entry.key) for entry in found] == [
+        (n, f"{key}@example.it".encode()) for n, key in ((2, "a"), (3, "b"), (4, "c"))
     ]
-    places = [int(entry[3]) for entry in entries]
+    places = [entry.at for entry in found if entry.at is not None]
     rows = whole.splitlines(keepends=True)
     assert await places_answer(ingest, path, places[2], places[0]) == (200, rows[2] + rows[0])
     assert await places_answer(ingest, path) == (200, b"")
@@ -97,6 +99,22 @@ async def test_rows_are_pulled_by_their_places(ingest: Ingest) -> None:
     for wrong in (places[1] + 1, len(whole), -1):
         with pytest.raises(NoSuchPlace):
             [row async for row in rows_at(ingest.files.staged(UUID(seen["id"])), [wrong])]
+
+
+async def test_a_release_of_contacts_that_knows_no_binary_outline_is_told_it_as_csv(ingest: Ingest) -> None:
+    data = b'email;fkey\n;"k,""1"""\na@example.it;k2\nbad;k3\n;k2\n'
+    list_id = str(ingest.contacts.open_list(ingest.account, "fkey"))
+    seen = await ingest.imported(data, list=list_id, mode="full")
+    path = f"/internal/imports/{seen['id']}/outline"
+    found = entries([(await ingest.internal("GET", f"{path}?form=binary")).content])
+    told = list(csv.reader((await ingest.internal("GET", path)).text.splitlines()))
+    assert told == [
+        [str(one.line), one.key.decode(), (one.digest or b"").hex(), "" if one.at is None else str(one.at)]
+        for one in found
+    ]
+    assert [row[:2] for row in told] == [["-4", "k3"], ["2", 'k,"1"'], ["3", "k2"]]
+    refused = await ingest.internal("GET", f"{path}?form=xml")
+    assert refused.status_code == 422
 
 
 async def places_answer(ingest: Ingest, path: str, *places: int) -> tuple[int, bytes]:
@@ -112,8 +130,14 @@ async def test_what_an_earlier_release_staged_is_told_in_todays_form(ingest: Ing
     ingest.files.staged(import_id).write_text(
         f'2,a@example.it,a@example.it,{empty}\n-3,"k,""1""",,{empty}\n', encoding="utf-8"
     )
-    told = await ingest.internal("GET", f"/internal/imports/{import_id}/outline")
-    assert told.text == '2,a@example.it,,\n-3,"k,""1""",,\n'
+    path = f"/internal/imports/{import_id}/outline"
+    for form in ("", "?form=binary"):
+        told = await ingest.internal("GET", path + form)
+        assert told.text == '2,a@example.it,,\n-3,"k,""1""",,\n'
+    ingest.files.outline(import_id).write_text("2,a@example.it,00ff,0\n", encoding="utf-8")
+    for form in ("", "?form=binary"):
+        assert (await ingest.internal("GET", path + form)).text == "2,a@example.it,00ff,0\n"
+    ingest.files.outline(import_id).unlink()
     rows = await ingest.internal("GET", f"/internal/imports/{import_id}/staged")
     assert rows.text == f'2,a@example.it,a@example.it,{empty},\n-3,"k,""1""",,{empty},\n'
     assert all(len(row) == len(STAGED_COLUMNS) for row in csv.reader(rows.text.splitlines()))

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from mailmaker.ingest.domain.outlines import entries
 from mailmaker.ingest.readers.job import Answer, Job
 from mailmaker.ingest.readers.opening import Wishes, shape
 from mailmaker.ingest.readers.records import Records
@@ -65,8 +66,8 @@ class Staged:
         if self.answer.done:
             with open(folder / "staged", encoding="utf-8", newline="") as staged:
                 self.rows = list(csv.reader(staged))
-            with open(folder / "outline", encoding="utf-8", newline="") as outline:
-                self.outline = list(csv.reader(outline))
+            told = b"".join(entry.csv() for entry in entries([(folder / "outline").read_bytes()]))
+            self.outline = list(csv.reader(io.StringIO(told.decode(), newline="")))
             with open(folder / "rejects", encoding="utf-8", newline="") as rejects:
                 self.rejects = list(csv.DictReader(rejects))
         self.left = sorted(path.name for path in folder.iterdir())

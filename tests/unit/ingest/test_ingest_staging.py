@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_reading import Staged
 from mailmaker.ingest.domain.fields import STAGED_COLUMNS, Field
+from mailmaker.ingest.domain.outlines import END, HEAD, Entry, entries
 from mailmaker.ingest.readers.digest import HEX
 from mailmaker.ingest.readers.repeats import without_repeats
 
@@ -199,21 +200,35 @@ def test_a_full_file_names_the_contacts_of_its_bad_rows(tmp_path: Path) -> None:
 
 def test_equal_hashes_of_different_keys_are_no_repeats() -> None:
     rows = [row.encode() for row in ('2,"a,b",x\n', "3,c,è\n", '4,"a,b",z\n', "5,d,x\n")]
-    outline = [b'2,"a,b",f0,0\n', b"3,c,f1,10\n", b"-9,c,,\n", b'4,"a,b",f2,17\n', b"5,d,f3,27\n"]
-    kept, entries, told = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    digests = [bytes([n]) * 16 for n in range(4)]
+    first, c, named, later, d = (
+        Entry(2, 0, digests[0], b"a,b"),
+        Entry(3, 10, digests[1], b"c"),
+        Entry(-9, None, None, b"c"),
+        Entry(4, 17, digests[2], b"a,b"),
+        Entry(5, 27, digests[3], b"d"),
+    )
+    every = [first, c, named, later, d]
     # As if c had the hash of the one before.
-    repeated = {hash(b'"a,b"'): -1, hash(b"c"): 0}
-    again = io.BytesIO(b"".join(outline))
-    assert without_repeats(rows, outline, again, (kept, entries, told), repeated) == 1
-    assert kept.getvalue().decode() == '2,"a,b",x\n3,c,è\n5,d,x\n'
-    assert entries.getvalue() == b'2,"a,b",f0,0\n3,c,f1,10\n-9,c,,\n5,d,f3,17\n'
-    assert told.getvalue() == b"4,2\n"
+    repeated = {hash(b"a,b"): -1, hash(b"c"): len(HEAD)}
+    many, kept, kept_entries, told = _without_repeats(rows, every, repeated)
+    assert (many, kept.decode(), told) == (1, '2,"a,b",x\n3,c,è\n5,d,x\n', b"4,2\n")
+    assert list(entries([kept_entries])) == [first, c, named, d.moved(17)]
     # And it is a repeat of itself.
-    rows, outline, again = rows * 2, outline * 2, io.BytesIO(b"".join(outline * 2))
-    told = io.BytesIO()
-    repeated = {hash(b'"a,b"'): -1, hash(b"c"): 0, hash(b"d"): -1}
-    assert without_repeats(rows, outline, again, (io.BytesIO(), io.BytesIO(), told), repeated) == 5
-    assert told.getvalue() == b"4,2\n2,2\n3,3\n4,2\n5,5\n"
+    repeated = {hash(b"a,b"): -1, hash(b"c"): len(HEAD), hash(b"d"): -1}
+    many, _, _, told = _without_repeats(rows * 2, every * 2, repeated)
+    assert (many, told) == (5, b"4,2\n2,2\n3,3\n4,2\n5,5\n")
+
+
+def _without_repeats(
+    rows: list[bytes], every: list[Entry], repeated: dict[int, int]
+) -> tuple[int, bytes, bytes, bytes]:
+    outline = b"".join([HEAD, *(entry.encode() for entry in every), END])
+    kept, kept_entries, told = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    many = without_repeats(
+        rows, io.BytesIO(outline), io.BytesIO(outline), (kept, kept_entries, told), repeated
+    )
+    return many, kept.getvalue(), kept_entries.getvalue(), told.getvalue()
 
 
 def test_a_digest_tells_rows_of_other_content_or_other_meaning_apart(tmp_path: Path) -> None:

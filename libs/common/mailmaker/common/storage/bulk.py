@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 
@@ -19,10 +19,12 @@ async def copy_in(
     source: AsyncIterator[bytes],
     *,
     schema: str | None = None,
+    form: Literal["csv", "binary"] = "csv",
 ) -> int:
-    """Copies a CSV stream (PostgreSQL's dialect, no header) into a table without row-level security. Returns its rows."""
+    """Copies a stream (CSV in PostgreSQL's dialect without a header, or its binary form) into a table without row-level
+    security. Returns its rows."""
     status = await conn.copy_to_table(
-        table, schema_name=schema, columns=list(columns), source=source, format="csv", timeout=COPY_TIMEOUT
+        table, schema_name=schema, columns=list(columns), source=source, format=form, timeout=COPY_TIMEOUT
     )
     return int(str(status).rpartition(" ")[2])
 

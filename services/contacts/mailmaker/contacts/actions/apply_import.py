@@ -39,7 +39,7 @@ async def apply_import(
             await apply_opt_outs(house, tx, plan)
             return True
         await planning.prepare(tx, plan)
-        async with _ingest(house, plan, "outline") as source:
+        async with _ingest(house, plan, "outline", form="binary") as source:
             received = await planning.receive_outline(tx, source)
         await nos.share(tx, account_id)
         applies = plan.options.apply == "auto" or plan.state == "approved"
@@ -58,10 +58,10 @@ async def apply_import(
 
 
 def _ingest(
-    house: Contacts, plan: Plan, what: str, content: bytes | None = None
+    house: Contacts, plan: Plan, what: str, content: bytes | None = None, **asked: str
 ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
     path = f"/internal/imports/{plan.import_id}/{what}"
-    return house.ingest.stream(path, {"account": str(plan.account_id)}, content=content)
+    return house.ingest.stream(path, {"account": str(plan.account_id), **asked}, content=content)
 
 
 async def _compare(house: Contacts, tx: Transaction, plan: Plan) -> int:

@@ -1,24 +1,24 @@
 """contacts.storage.plan_sql: domain.plans said set-based: a staged file against a list, in temporary tables.
 
 `outline` has an entry a row of the file: its key and its digest. `unmatched` are the rows that a list does not hold as
-they are, and (in a full import) the contacts that the file does not name: a contact whose last write was this very row
-needs no second look, so only unmatched rows are pulled whole, into `staged`. `changes` has what differs: a row with the
-contact it names and the fields as they will be, or a contact to be removed; undo_sql fills it too, with contacts that
-come back under their former ids among them. A row with a new address or key is `rekeyed`; `made` is the id of who is new.
-Where a list has none of a file's contacts, the rows come keyed into `changes` at once; else `keyed` brings them what Python
-computed. Unchanged rows are read once and written nowhere.
+they are (first found as `odd`, by their digests alone), and in a full import the contacts that the file does not name: a
+contact whose last write was this very row needs no second look, so only unmatched rows are pulled whole, into `staged`.
+`changes` has what differs: a row with the contact it names and the fields as they will be, or a contact to be removed;
+undo_sql fills it too, with contacts that come back under their former ids among them. A row with a new address or key is
+`rekeyed`; `made` is the id of who is new. Where a list has none of a file's contacts, the rows come keyed into `changes` at
+once; else `keyed` brings them what Python computed. Unchanged rows are read once and written nowhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
 
 from mailmaker.contacts.domain.lists import STANDARD_FIELDS
-from mailmaker.contacts.domain.plans import Mode, Options
+from mailmaker.contacts.domain.plans import Options
 
 STAGED_COLUMNS = ("line", "key_text", *STANDARD_FIELDS, "custom", "digest")
-OUTLINE_COLUMNS = ("line", "key_text", "digest", "at")
+OUTLINE_COLUMNS = ("line", "at", "digest", "key_text")
+OUTLINE_IN_CSV = ("line", "key_text", "digest", "at")
 MADE_COLUMNS = (*STAGED_COLUMNS, "made", "email_key", "mobile_key", "fkey_hash")
 _ADDRESSES = ("email", "mobile", "fkey")
 _TYPED = ", ".join(f"{name} {'date' if name == 'birth_date' else 'text'}" for name in STANDARD_FIELDS)
@@ -35,6 +35,7 @@ PREPARE = (
     # Between two statements of this transaction Python computes keys; a stopped process still ends here.
     "SET LOCAL idle_in_transaction_session_timeout = '30s'",
     "CREATE TEMP TABLE outline (line int, key_text text, digest uuid, at bigint) ON COMMIT DROP",
+    "CREATE TEMP TABLE odd (line int, at bigint, key_text text) ON COMMIT DROP",
     "CREATE TEMP TABLE unmatched (line int, at bigint, contact_id uuid) ON COMMIT DROP",
     f"CREATE TEMP TABLE staged (line int, key_text text, {_TYPED}, custom jsonb, digest uuid) ON COMMIT DROP",
     f"""CREATE TEMP TABLE changes (line int, contact_id uuid, key_text text, {_TYPED}, custom jsonb, digest uuid,
@@ -49,18 +50,33 @@ BORN = "INSERT INTO birth VALUES ($1)"
 """The consent of who is new."""
 FEW = ("SET LOCAL enable_nestloop = on", "ANALYZE staged", "ANALYZE unmatched")
 """Said before rows of few known contacts are compared: each is then looked up by its id."""
+FEW_ODD = ("SET LOCAL enable_nestloop = on", "ANALYZE odd")
+"""Said before few rows are matched: each is then looked up by its key."""
 
-_UNMATCHED = """
+# A digest is of all that a row says, its key too: it need not be looked whose it is.
+ODD = """
+INSERT INTO odd
+SELECT o.line, o.at, o.key_text FROM outline o
+ WHERE o.line > 0 AND NOT EXISTS (
+       SELECT FROM contacts c WHERE c.account_id = $1 AND c.list_id = $2 AND c.line_digest = o.digest
+          AND c.line_version = c.version AND c.email_consent <> 'unsubscribed' AND c.sms_consent <> 'unsubscribed')
+"""
+UNMATCHED = """
 INSERT INTO unmatched
 SELECT o.line, o.at, c.id
-  FROM outline o {join} JOIN
+  FROM odd o LEFT JOIN contacts c ON c.account_id = $1 AND c.list_id = $2 AND c.key_text = o.key_text
+"""
+"""Both: $1 account, $2 list."""
+UNMATCHED_EITHER = """
+INSERT INTO unmatched
+SELECT o.line, o.at, c.id
+  FROM outline o FULL JOIN
        (SELECT id, key_text, line_digest AS digest,
                line_version = version AND email_consent <> 'unsubscribed' AND sms_consent <> 'unsubscribed' AS stands
           FROM contacts WHERE account_id = $1 AND list_id = $2) c ON c.key_text = o.key_text
  WHERE o.line IS NULL OR (o.line > 0 AND (c.digest = o.digest AND c.stands) IS NOT TRUE)
 """
-UNMATCHED = {mode: _UNMATCHED.format(join="FULL" if mode == "full" else "LEFT") for mode in get_args(Mode)}
-"""$1 account, $2 list. A negative line only names the key of a rejected row: it keeps its contact from being removed."""
+"""Of a full file. A negative line only names the key of a rejected row: it keeps its contact from being removed."""
 FOUND = """
 SELECT count(*) FILTER (WHERE line IS NOT NULL) AS rows, count(at) AS placed,
        count(*) FILTER (WHERE line IS NOT NULL AND contact_id IS NOT NULL) AS known FROM unmatched

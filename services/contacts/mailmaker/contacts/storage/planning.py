@@ -14,6 +14,8 @@ from mailmaker.contacts.domain.plans import Action, Plan, Unmatched
 from mailmaker.contacts.storage import plan_sql
 
 SLOW = 1800.0
+SIGNATURE = b"PGCOPY\n"
+"""How COPY's binary form begins."""
 LOOKED_UP = 50_000
 ALWAYS_LOOKED_UP = 1_000
 """Up to so many contacts are looked up by id, the more if they are not a large part of the list; for more, the list is
@@ -40,14 +42,36 @@ async def prepare(tx: Transaction, plan: Plan) -> None:
 
 async def receive_outline(tx: Transaction, source: AsyncIterator[bytes]) -> int:
     """Copies a staged file's outline into a temporary table. Returns its entries."""
-    return await copy_in(tx.driver, "outline", plan_sql.OUTLINE_COLUMNS, source)
+    first = b""
+    async for chunk in source:
+        first += chunk
+        if len(first) >= len(SIGNATURE):
+            break
+    if first.startswith(SIGNATURE):
+        return await copy_in(
+            tx.driver, "outline", plan_sql.OUTLINE_COLUMNS, _with(first, source), form="binary"
+        )
+    # What an earlier release of ingest has staged.
+    return await copy_in(tx.driver, "outline", plan_sql.OUTLINE_IN_CSV, _with(first, source))
+
+
+async def _with(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
 
 
 async def match(tx: Transaction, plan: Plan) -> Unmatched:
     """Finds the rows that the list does not hold as they are."""
-    await tx.driver.execute(
-        plan_sql.UNMATCHED[plan.options.mode], plan.account_id, plan.list_id, timeout=SLOW
-    )
+    about = (plan.account_id, plan.list_id)
+    if plan.options.mode == "full":
+        await tx.driver.execute(plan_sql.UNMATCHED_EITHER, *about, timeout=SLOW)
+    else:
+        odd = int((await tx.driver.execute(plan_sql.ODD, *about, timeout=SLOW)).rpartition(" ")[2])
+        if await _few(tx, plan, odd):
+            for statement in plan_sql.FEW_ODD:
+                await tx.driver.execute(statement)
+        await tx.driver.execute(plan_sql.UNMATCHED, *about, timeout=SLOW)
     found = await tx.driver.fetchrow(plan_sql.FOUND, timeout=SLOW)
     return Unmatched(found["rows"], found["known"], placed=found["placed"] == found["rows"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
@@ -19,6 +20,7 @@ from mailmaker.ingest.storage import staged as files
 from pydantic import BaseModel, Field
 
 _CSV = "text/csv; charset=utf-8"
+_BYTES = "application/octet-stream"
 router = APIRouter(include_in_schema=False, dependencies=[Depends(internal_only)])
 
 
@@ -35,11 +37,15 @@ class ProgressBatch(BaseModel):
 
 
 @router.get("/internal/imports/{import_id}/outline")
-async def outline(request: Request, import_id: UUID) -> StreamingResponse:
-    """An entry a good row, one a key: CSV for COPY; columns as in domain.fields.OUTLINE_COLUMNS."""
+async def outline(
+    request: Request, import_id: UUID, form: Literal["csv", "binary"] = "csv"
+) -> StreamingResponse:
+    """An entry a good row, one a key, for COPY: line, place, digest and key in its binary form where that is asked for and
+    is what the file was staged with; else line, key, digest, place as CSV. How it begins tells which."""
     house = house_of(request)
     staged = await staged_file(house.db, house.files, import_id)
-    return StreamingResponse(files.outline(house.files.outline(import_id), staged), media_type=_CSV)
+    told = files.outline(house.files.outline(import_id), staged, binary=form == "binary")
+    return StreamingResponse(told, media_type=_CSV if form == "csv" else _BYTES)
 
 
 @router.get("/internal/imports/{import_id}/staged")

@@ -40,7 +40,6 @@ STANDARD: dict[str, Kind] = {
 """In the order of the staged file's columns."""
 
 STAGED_COLUMNS = ("line", "key_text", *STANDARD, "custom", "digest")
-OUTLINE_COLUMNS = ("line", "key_text", "digest", "at")
 _UNSHOWN = re.compile("[\x00\ud800-\udfff]")
 REJECT_COLUMNS = ("_line", "_field", "_code", "_message")
 

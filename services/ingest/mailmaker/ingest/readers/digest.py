@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from mailmaker.ingest.domain.fields import Field
-from xxhash import xxh3_64_intdigest, xxh3_128_hexdigest
+from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
 FORMAT = 1
 """Raised when the staged form of an unchanged row changes: all rows are then compared in full, once."""
@@ -21,7 +21,7 @@ def seed_of(fields: Sequence[Field], empty_cells: str) -> int:
     return int(xxh3_64_intdigest(json.dumps([FORMAT, sorted(kinds), empty_cells]).encode()))
 
 
-def digests(rows: Sequence[bytes], seed: int) -> list[str]:
-    """128 bits of each row as hex. Not cryptographic: who could make two of his own rows collide would only
+def digests(rows: Sequence[bytes], seed: int) -> list[bytes]:
+    """128 bits of each row. Not cryptographic: who could make two of his own rows collide would only
     keep his own file from changing his own list."""
-    return [xxh3_128_hexdigest(row, seed) for row in rows]
+    return [xxh3_128_digest(row, seed) for row in rows]

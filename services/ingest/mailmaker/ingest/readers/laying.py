@@ -13,13 +13,14 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Protocol
 
+from mailmaker.ingest.domain import outlines
 from mailmaker.ingest.readers.digest import HEX, digests
 from mailmaker.ingest.readers.keys import Keys
 from mailmaker.ingest.readers.limits import peak
@@ -39,40 +40,50 @@ class Layer(Protocol):
     """Takes what is staged, in order."""
 
     def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
-        """Some rows: a text each, in UTF-8, joined by line ends."""
+        """Some rows: a text each, in UTF-8, joined by line ends. The numbers of lines that follow one another are the first
+        of them and a plus."""
 
-    def name(self, entry: bytes) -> None:
-        """An entry of the outline that only names a key."""
+    def name(self, line: int, key: bytes) -> None:
+        """The key of a rejected row, as a cell."""
 
     def end(self) -> tuple[int, int]:
         """All is on disk, later rows of repeated keys left out. How many those were, and the memory held at most in KiB."""
 
 
 class Here:
-    """Lays in this process. The outline has an entry a staged row: its line, key, digest, and the byte of the staged file
-    at which it begins."""
+    """Lays in this process."""
 
     def __init__(self, staged: Path, outline: Path, seed: int) -> None:
         self._paths = staged, outline
         self._staged, self._outline = written(staged), written(outline)
+        self._outline.write(outlines.HEAD)
         self._seed = seed
         self._at = 0
         self._keys = Keys()
 
     def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
-        each, told, made = numbers.split(b"\n"), keys.split(b"\n"), rows.split(b"\n")
+        made, told = rows.split(b"\n"), keys.split(b"\n")
+        if numbers.endswith(b"+"):
+            lines: Sequence[int] = range(first := int(numbers[:-1]), first + len(made))
+            each = "\n".join(map(str, lines)).encode().split(b"\n")
+        else:
+            each = numbers.split(b"\n")
+            lines = list(map(int, each))
+        if b'"' in keys:
+            told = list(map(outlines.bare, told))
         self._keys.add(told)
-        marks = "\n".join(digests(made, self._seed)).encode().split(b"\n")
+        marks = digests(made, self._seed)
+        cells = "\n".join(map(bytes.hex, marks)).encode().split(b"\n")
         sizes = map(sum, zip(map(len, each), map(len, made), strict=True))
         *begins, self._at = accumulate((size + _AROUND for size in sizes), initial=self._at)
-        self._staged.write(b"\n".join(map(b",".join, zip(each, made, marks, strict=True))) + b"\n")
-        places = "\n".join(map(str, begins)).encode().split(b"\n")
-        self._outline.write(b"\n".join(map(b",".join, zip(each, told, marks, places, strict=True))) + b"\n")
+        self._staged.write(b"\n".join(map(b",".join, zip(each, made, cells, strict=True))) + b"\n")
+        self._outline.write(outlines.rows(lines, begins, marks, told))
 
-    def name(self, entry: bytes) -> None:
-        self._outline.write(entry)
+    def name(self, line: int, key: bytes) -> None:
+        self._outline.write(outlines.naming(line, outlines.bare(key)))
 
     def end(self) -> tuple[int, int]:
+        self._outline.write(outlines.END)
         for file in (self._staged, self._outline):
             synced(file)
         repeated = self._keys.repeated()
@@ -92,8 +103,8 @@ class Beside:
     def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
         self._tell(_ROWS, numbers, keys, rows)
 
-    def name(self, entry: bytes) -> None:
-        self._tell(_NAME, entry, b"", b"")
+    def name(self, line: int, key: bytes) -> None:
+        self._tell(_NAME, b"%d" % line, key, b"")
 
     @property
     def ended(self) -> bool:
@@ -159,7 +170,7 @@ def _laid_to_the_end() -> bool:
         if kind == _ROWS:
             layer.lay(*texts)
         else:
-            layer.name(texts[0])
+            layer.name(int(texts[0]), texts[1])
     return False
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from mailmaker.ingest.domain.outlines import END, HEAD, LONGEST, entries, entry
 from mailmaker.ingest.readers.records import Batch
 
 BUFFER = 1 << 20
-_ENTRY = 512
-"""Bytes that are read to see one entry of an outline again."""
 
 
 def written(path: Path) -> BinaryIO:
@@ -37,13 +36,13 @@ def left_out(staged: Path, outline: Path, repeated: dict[int, int]) -> int:
     once = [path.with_name(path.name + ".once") for path in (staged, outline)]
     with (
         open(staged, "rb", buffering=BUFFER) as rows,
-        open(outline, "rb", buffering=BUFFER) as entries,
-        open(outline, "rb", buffering=_ENTRY) as again,
+        open(outline, "rb", buffering=BUFFER) as every,
+        open(outline, "rb", buffering=LONGEST) as again,
         written(once[0]) as kept,
         written(once[1]) as kept_entries,
         written(told_of(outline)) as told,
     ):
-        many = without_repeats(rows, entries, again, (kept, kept_entries, told), repeated)
+        many = without_repeats(rows, every, again, (kept, kept_entries, told), repeated)
         for file in (kept, kept_entries):
             synced(file)
     for temporary, path in zip(once, (staged, outline), strict=True):
@@ -53,7 +52,7 @@ def left_out(staged: Path, outline: Path, repeated: dict[int, int]) -> int:
 
 def without_repeats(
     staged: Iterable[bytes],
-    outline: Iterable[bytes],
+    outline: BinaryIO,
     again: BinaryIO,
     to: tuple[BinaryIO, BinaryIO, BinaryIO],
     repeated: dict[int, int],
@@ -65,28 +64,29 @@ def without_repeats(
     back that entry is read `again`, so that no key is held in memory.
     """
     kept, kept_outline, told = to
-    collided: dict[bytes, bytes] = {}
+    collided: dict[bytes, int] = {}
     rows = iter(staged)
-    many = at = begins = 0
-    for entry in outline:
-        begin, begins = begins, begins + len(entry)
-        if entry.startswith(b"-"):
-            kept_outline.write(entry)
+    many = at = 0
+    begins = kept_outline.write(HEAD)
+    for one in entries(iter(partial(outline.read, BUFFER), b"")):
+        begin, begins = begins, begins + one.size
+        if one.at is None:
+            kept_outline.write(one.encode())
             continue
         row = next(rows)
-        key = _key_of(entry)
-        if (first := repeated.get(hash(key))) is not None:
+        if (first := repeated.get(hash(one.key))) is not None:
             if first < 0:
-                repeated[hash(key)] = begin
-            elif (line := _line_of_first(key, first, again) or collided.get(key)) is None:
-                collided[key] = _line_of(entry)
+                repeated[hash(one.key)] = begin
+            elif (line := _line_of_first(one.key, first, again) or collided.get(one.key)) is None:
+                collided[one.key] = one.line
             else:
-                told.write(b"%b,%b\n" % (_line_of(entry), line))
+                told.write(b"%d,%d\n" % (one.line, line))
                 many += 1
                 continue
         kept.write(row)
-        kept_outline.write(b"%b,%d\n" % (entry.rpartition(b",")[0], at))
+        kept_outline.write(one.moved(at).encode())
         at += len(row)
+    kept_outline.write(END)
     return many
 
 
@@ -111,21 +111,8 @@ def _pair(told: str) -> tuple[int, int] | None:
     return (int(line), int(first)) if comma else None
 
 
-def _line_of_first(key: bytes, begin: int, outline: BinaryIO) -> bytes | None:
+def _line_of_first(key: bytes, begin: int, outline: BinaryIO) -> int | None:
     """The line of the entry that begins there, if it has this key."""
     outline.seek(begin)
-    entry = outline.readline()
-    return _line_of(entry) if _key_of(entry) == key else None
-
-
-def _line_of(entry: bytes) -> bytes:
-    return entry[: entry.index(b",")]
-
-
-def _key_of(entry: bytes) -> bytes:
-    """The second cell as it is written; an entry is one line, whatever its key holds."""
-    rest = entry[entry.index(b",") + 1 :]
-    if not rest.startswith(b'"'):
-        return rest[: rest.index(b",")]
-    cell: str = next(csv.reader([rest.decode()]))[0]
-    return b'"' + cell.replace('"', '""').encode() + b'"'
+    found = entry(outline.read(LONGEST))
+    return found.line if found is not None and found.key == key else None

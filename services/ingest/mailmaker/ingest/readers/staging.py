@@ -191,7 +191,7 @@ class Staging:
         """Tells that the file names the key of a rejected row, where the key itself is good."""
         if self._names_rejected and key and type(key) is not Bad:
             told = key.casefold() if self._key == "email" else key
-            self._layer.name(f"-{line},{told},,\n".encode())
+            self._layer.name(-line, told.encode())
             self.named += 1
 
     def _write(
@@ -213,7 +213,8 @@ class Staging:
         ready["custom"] = map(_object, *members) if members else repeat("")
         cut = [ready[part] if part in ready else repeat(part) for part in layout]
         rows = "\n".join(map(",".join, zip(*cut, strict=False)))
-        self._layer.lay("\n".join(map(str, lines)).encode(), "\n".join(keys).encode(), rows.encode())
+        numbers = f"{lines[0]}+" if isinstance(lines, range) else "\n".join(map(str, lines))
+        self._layer.lay(numbers.encode(), "\n".join(keys).encode(), rows.encode())
 
 
 def _layout(present: set[str]) -> list[str]:

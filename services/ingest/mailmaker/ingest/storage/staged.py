@@ -1,6 +1,7 @@
 """ingest.storage.staged: what contacts pulls of a staged file: its outline, all of its rows, or those at some places.
 
-Files that the release before outlines staged are told in the same form: an empty digest, no place.
+Releases of contacts that know no binary outline are told it as CSV, and so is all of them what earlier releases of this
+house have staged: an outline that is CSV on disk, or none at all (then with an empty digest and no place).
 """
 
 from __future__ import annotations
@@ -9,29 +10,55 @@ import asyncio
 import csv
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from mailmaker.ingest.domain.outlines import HEAD, Entry, entries
 from mailmaker.ingest.storage.files import read
 
 _AT_ONCE = 2_000
 _LINE = 4_096
+_PART = 1 << 18
 
 
 class NoSuchPlace(ValueError):
     """A place at which no row of the staged file begins."""
 
 
-async def outline(path: Path, staged: Path) -> AsyncIterator[bytes]:
-    """An entry a row, in OUTLINE_COLUMNS."""
-    if await asyncio.to_thread(path.exists):
+async def outline(path: Path, staged: Path, *, binary: bool) -> AsyncIterator[bytes]:
+    """An entry a row: binary (domain.outlines), or as CSV: line, key, digest, place."""
+    if not await asyncio.to_thread(path.exists):
+        async for some in _by_lines(staged):
+            yield some
+        return
+    if binary or not await asyncio.to_thread(_is_binary, path):
         async for chunk in read(path):
             yield chunk
         return
+    file = await asyncio.to_thread(open, path, "rb")
+    try:
+        each = entries(iter(partial(file.read, _PART), b""))
+        while told := await asyncio.to_thread(_told, each):
+            yield told
+    finally:
+        file.close()
+
+
+def _is_binary(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(HEAD)) == HEAD
+
+
+def _told(each: Iterator[Entry]) -> bytes:
+    return b"".join(entry.csv() for _, entry in zip(range(_AT_ONCE), each, strict=False))
+
+
+async def _by_lines(staged: Path) -> AsyncIterator[bytes]:
     file = await asyncio.to_thread(open, staged, "rb", 1 << 20)
     try:
-        while entries := await asyncio.to_thread(_entries, file):
-            yield entries
+        while told := await asyncio.to_thread(_entries, file):
+            yield told
     finally:
         file.close()
 
