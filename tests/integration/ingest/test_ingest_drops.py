@@ -442,10 +442,10 @@ async def test_what_was_kept_long_enough_goes(dropping: Dropping) -> None:
     await dropping.taken(drop)
     await dropping.look()
     assert len(dropping.names(drop, "reports")) == 1
-    collector = dropping.new_collector(kept=0.01)
 
     async def gone() -> bool:
-        await collector.look()
+        # A process sweeps when it starts, and then every ten minutes.
+        await dropping.new_collector(kept=0.01).look()
         return dropping.names(drop, "rejected") == dropping.names(drop, "reports") == []
 
     await dropping.until("what was kept has gone", gone)
