@@ -81,6 +81,8 @@ def test_role_replaces_who_asks_and_nothing_else() -> None:
         {"scale": {"contacts": 2}},
         {"scale": {"dispatch": 0}},
         {"scale": {"dispatch": 2}, "bus": BusKind.MEMORY},
+        {"port": 0},
+        {"port": 65536},
         {"smarthost": "here"},
         {"smarthost": ":25"},
     ],

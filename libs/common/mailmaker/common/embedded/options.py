@@ -42,6 +42,8 @@ class UpOptions:
                 raise ValueError(f"--scale takes {', '.join(SCALABLE)}=1 to 32, not {house}={count}")
         if self.scale and self.bus is BusKind.MEMORY:
             raise ValueError("--scale needs Kafka: --bus memory is one process")
+        if self.port is not None and not 0 < self.port < 65536:
+            raise ValueError(f"--port is a number from 1 to 65535, not {self.port}")
         if self.smarthost is not None:
             host, _, port = self.smarthost.rpartition(":")
             if not host or not port.isdigit() or not 0 < int(port) < 65536:

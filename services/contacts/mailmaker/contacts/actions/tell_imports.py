@@ -76,7 +76,7 @@ async def held_back(tx: Transaction, plan: Plan, why: Guarded, counts: Counts, a
 async def tell(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> None:
     """Stages contacts.changed and contacts.removed. Chunks are written out one by one: a file may have a million rows."""
     about = {"account_id": plan.account_id, "occurred_at": at, "list_id": plan.list_id}
-    async for rows in planning.written(tx, plan, at, CHUNK):
+    async for rows in planning.written(tx, CHUNK):
         tx.stage(ContactsChanged.model_validate({**about, "contacts": [dict(row) for row in rows]}))
         await tx.write_staged()
     if removes:

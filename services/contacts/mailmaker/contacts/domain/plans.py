@@ -190,11 +190,13 @@ MOST_PLACES = 500_000
 @dataclass(frozen=True, slots=True)
 class Unmatched:
     """Rows of a file that the list does not hold as they are: how many, and how many of them name a contact it has.
-    `placed`: it is known where in the staged file each begins."""
+    `placed`: it is known where in the staged file each begins. `looked_up`: they are so few that each contact was looked up
+    by its key, and so is better looked up by its id than read with the whole list."""
 
     rows: int
     known: int
     placed: bool
+    looked_up: bool = False
 
     def few_of(self, staged: int) -> bool:
         """Whether they are better fetched one by one than with the whole file."""

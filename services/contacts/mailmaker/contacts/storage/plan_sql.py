@@ -30,8 +30,6 @@ PREPARE = (
     # Two large sets are compared. What the planner knows of a list that was written a moment ago is nothing, and a
     # nested loop over both takes minutes.
     "SET LOCAL enable_nestloop = off",
-    # Every cursor here is read to its end: a plan that is quick with its first rows takes a second for each fetch.
-    "SET LOCAL cursor_tuple_fraction = 1",
     # Between two statements of this transaction Python computes keys; a stopped process still ends here.
     "SET LOCAL idle_in_transaction_session_timeout = '30s'",
     "CREATE TEMP TABLE outline (line int, key_text text, digest uuid, at bigint) ON COMMIT DROP",
@@ -44,6 +42,8 @@ PREPARE = (
         met_email boolean DEFAULT false, met_sms boolean DEFAULT false) ON COMMIT DROP""",
     """CREATE TEMP TABLE keyed (line int, contact_id uuid, email_key bytea, mobile_key bytea, fkey_hash bytea)
         ON COMMIT DROP""",
+    """CREATE TEMP TABLE rewritten (id uuid, email_key bytea, mobile_key bytea, email_consent text, sms_consent text,
+        version bigint) ON COMMIT DROP""",
     "CREATE TEMP TABLE birth (consent text) ON COMMIT DROP",
 )
 BORN = "INSERT INTO birth VALUES ($1)"
@@ -145,24 +145,26 @@ SELECT $1, $2, f.contact_id, f.key_text, {", ".join("f." + name for name in _SET
        coalesce(f.created_at, $3), $3, f.version
   FROM ({FINAL}) f WHERE f.new AND f.line IS NOT NULL
 """
+# Who was updated is kept: to look for them again among all contacts would take longer than the update.
 UPDATE_CHANGED = f"""
+WITH done AS (
 UPDATE contacts t SET {", ".join(f"{name} = f.{name}" for name in _SET)}, line_digest = f.digest,
        line_version = t.version + 1, changed_at = $2, version = t.version + 1
   FROM ({FINAL}) f
  WHERE t.account_id = $1 AND t.id = f.contact_id AND NOT f.new AND f.action <> 'removed'
    AND ({", ".join("t." + name for name in _SET)}) IS DISTINCT FROM ({", ".join("f." + name for name in _SET)})
+RETURNING t.id, t.email_key, t.mobile_key, t.email_consent, t.sms_consent, t.version
+)
+INSERT INTO rewritten SELECT * FROM done
 """
 DELETE_REMOVED = """
 DELETE FROM contacts t USING changes c WHERE c.line IS NULL AND t.account_id = $1 AND t.id = c.contact_id
 """
+_TOLD = "encode(email_key, 'hex') AS email_key, encode(mobile_key, 'hex') AS mobile_key, email_consent, sms_consent, version"
 WRITTEN = f"""
-SELECT f.contact_id, encode(f.email_key, 'hex') AS email_key, encode(f.mobile_key, 'hex') AS mobile_key, f.email_consent,
-       f.sms_consent, f.version
-  FROM ({FINAL}) f WHERE f.new AND f.line IS NOT NULL
+SELECT contact_id, {_TOLD} FROM ({FINAL}) f WHERE new AND line IS NOT NULL
 UNION ALL
-SELECT t.id, encode(t.email_key, 'hex'), encode(t.mobile_key, 'hex'), t.email_consent, t.sms_consent, t.version
-  FROM ({FINAL}) f JOIN contacts t ON t.account_id = $1 AND t.id = f.contact_id
- WHERE NOT f.new AND f.action <> 'removed' AND t.changed_at = $2
+SELECT id, {_TOLD} FROM rewritten
 """
 REMOVED = "SELECT contact_id AS id FROM changes WHERE line IS NULL"
 

@@ -63,17 +63,17 @@ async def _with(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
 
 async def match(tx: Transaction, plan: Plan) -> Unmatched:
     """Finds the rows that the list does not hold as they are."""
-    about = (plan.account_id, plan.list_id)
+    about, few = (plan.account_id, plan.list_id), False
     if plan.options.mode == "full":
         await tx.driver.execute(plan_sql.UNMATCHED_EITHER, *about, timeout=SLOW)
     else:
         odd = int((await tx.driver.execute(plan_sql.ODD, *about, timeout=SLOW)).rpartition(" ")[2])
-        if await _few(tx, plan, odd):
+        if few := await _few(tx, plan, odd):
             for statement in plan_sql.FEW_ODD:
                 await tx.driver.execute(statement)
         await tx.driver.execute(plan_sql.UNMATCHED, *about, timeout=SLOW)
     found = await tx.driver.fetchrow(plan_sql.FOUND, timeout=SLOW)
-    return Unmatched(found["rows"], found["known"], placed=found["placed"] == found["rows"])
+    return Unmatched(found["rows"], found["known"], found["placed"] == found["rows"], few)
 
 
 async def places(tx: Transaction) -> list[int]:
@@ -94,7 +94,7 @@ async def receive_made(tx: Transaction, source: AsyncIterator[bytes]) -> int:
 async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
     """Finds what differs among the unmatched rows, and which contacts a full file does not name."""
     if unmatched.rows and not unmatched.makes_all(plan.options):
-        if await _few(tx, plan, unmatched.known):
+        if unmatched.looked_up or await _few(tx, plan, unmatched.known):
             for statement in plan_sql.FEW:
                 await tx.driver.execute(statement)
         args: list[object] = [plan.account_id]
@@ -147,9 +147,9 @@ async def write(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> 
     await tx.driver.execute(plan_sql.INSERT_NEW, plan.account_id, plan.list_id, at, timeout=SLOW)
 
 
-async def written(tx: Transaction, plan: Plan, at: datetime, chunk: int) -> AsyncIterator[list[Any]]:
+async def written(tx: Transaction, chunk: int) -> AsyncIterator[list[Any]]:
     """Contacts that `write` created or changed, in chunks."""
-    cursor = await tx.driver.cursor(plan_sql.WRITTEN, plan.account_id, at)
+    cursor = await tx.driver.cursor(plan_sql.WRITTEN)
     while found := await cursor.fetch(chunk):
         yield list(found)
 

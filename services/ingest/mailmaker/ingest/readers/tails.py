@@ -15,8 +15,8 @@ from mailmaker.ingest.readers.columns import MOST_CACHED, Bad, Cached, Column
 _AT_LEAST = 2
 _TRIAL = 50_000
 """Rows that are read cell by cell first."""
-_SAMPLED = 10
-"""Every so many of them are looked at."""
+_SAMPLED = 50
+"""Every so many of them are looked at; their hashes are kept, since a text may be long."""
 _REPEATS = 4
 """So many rows must come for each tail that is new."""
 
@@ -79,7 +79,7 @@ class Tails:
         self.tail: Tail | None = None
         self._columns = _run_at_end(columns, width, layout)
         self._layout, self._delimiter, self._width = layout, delimiter, width
-        self._seen: list[set[str]] = [set() for _ in self._columns[: 1 - _AT_LEAST]]
+        self._seen: list[set[int]] = [set() for _ in self._columns[: 1 - _AT_LEAST]]
         self._rows = self._looked_at = 0
 
     def hear(self, rows: Sequence[list[str]]) -> None:
@@ -91,7 +91,7 @@ class Tails:
             if len(row) == self._width:
                 self._looked_at += 1
                 for column, seen in zip(self._columns, self._seen, strict=False):
-                    seen.add(self._delimiter.join(row[column.index :]))
+                    seen.add(hash(self._delimiter.join(row[column.index :])))
         if self._rows >= _TRIAL:
             repeat = (i for i, seen in enumerate(self._seen) if len(seen) * _REPEATS < self._looked_at)
             if (first := next(repeat, None)) is not None:
