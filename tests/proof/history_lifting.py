@@ -193,7 +193,7 @@ class Lifting:
         return (
             c.here
             and c.fields == lift.asked[number, channel].fields
-            and not any(no.at > lift.at and touches(no, c, channel) for no in said)
+            and not any(max(no.at, no.whole_at) > lift.at and touches(no, c, channel) for no in said)
             and not any(reminds(stone, c) for stone in model.tombstones)
         )
 

@@ -187,7 +187,8 @@ class Model:
         if contacts_away:
             self.unnamed.append((c.number, said))
         else:
-            self._name(c, said, named=True)
+            for no in self._named_by_link(c, said, named=True):
+                self.say_no(no)
 
     def carried(self) -> None:
         """What contacts had heard, suppression has acknowledged."""
@@ -196,8 +197,15 @@ class Model:
         self.handed.clear()
 
     def completed(self) -> None:
+        """contacts has named who used a link while it was away. It was said then, not now; what a file has lifted
+        meanwhile may stay lifted."""
         for number, said in self.unnamed:
-            self._name(self.contacts[number], said, named=False)
+            click = next((no for no in self.nos if no.said == said), None)
+            for no in self._named_by_link(self.contacts[number], said, named=False):
+                if click is None:
+                    self.perhaps.append(replace(no, at=self.tick()))
+                else:
+                    self.nos.append(replace(no, at=click.at, whole_at=self.tick()))
         self.unnamed.clear()
 
     def close(self, where: str, as_: str) -> Callable[[No], No]:
@@ -331,12 +339,13 @@ class Model:
         past = {value for name in KEYS if (value := folded(name, fields[name])) is not None}
         return Contact(number, where, fields, born=dict(fields), since=dict.fromkeys(KEYS, at), past=past)
 
-    def _name(self, c: Contact, said: int, *, named: bool) -> None:
-        """contacts has told whose record the mail was for. Of an erased person it knows nothing."""
-        for one in (c, *c.heirs()):
-            if not c.erased:
-                no = No("email", one.where, one.named("email"), person=one.number, named=named, said=said)
-                self.say_no(no)
+    def _named_by_link(self, c: Contact, said: int, *, named: bool) -> list[No]:
+        """What contacts tells of the record that the mail was for. Of an erased person it knows nothing."""
+        records = [] if c.erased else [c, *c.heirs()]
+        return [
+            No("email", one.where, one.named("email"), person=one.number, named=named, said=said)
+            for one in records
+        ]
 
     def tick(self) -> int:
         self.clock += 1

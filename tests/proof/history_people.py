@@ -29,6 +29,8 @@ class No:
     """manual is not the person's word; a hard bounce is nobody's: it says nothing of consent."""
     at: int = field(default=0, compare=False)
     """When suppression acknowledged it; until then, when it was said."""
+    whole_at: int = field(default=0, compare=False)
+    """When it came to name all that it names, if that was later."""
     named: bool = field(default=True, compare=False)
     """Not: by link while contacts was away, so that its list was not known when it was recorded."""
     said: int | None = field(default=None, compare=False)

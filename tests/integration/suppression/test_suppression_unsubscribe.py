@@ -237,3 +237,29 @@ async def test_a_no_heard_while_contacts_was_away_is_completed_with_the_record_t
     named = {s for item in page["items"] for s in item["subjects"]}
     assert contact_subject(stayed.contact_id).hex() in named
     assert len(named) == 4
+
+
+async def test_a_no_said_again_while_contacts_was_away_names_the_address_that_the_person_has_since(
+    door: Door, contacts: FakeContacts
+) -> None:
+    account, secret = contacts.account()
+    of = contacts.list(account)
+    contact = contacts.contact(of, "ada@example.it")
+    path = "/u/" + door.token(account, contact)
+    assert (await door.http.post(path)).status_code == 200
+    await door.enforce()
+    [entry] = await entries(door, secret)
+    assert entry["enforced_at"] is not None
+
+    moved = contacts.contact(of, "lovelace@example.it")
+    contacts.contacts[contact.contact_id] = moved.model_copy(update={"contact_id": contact.contact_id})
+    contacts.away = True
+    assert (await door.http.post(path)).status_code == 200
+    [again] = await entries(door, secret)
+    assert (again["id"], again["enforced_at"]) == (entry["id"], entry["enforced_at"])
+    contacts.away = False
+    page = await door.feed_until(lambda p: len(p["items"]) == 2)
+    new_address = address_subject(bytes.fromhex(moved.email_key or "")).hex()
+    assert page["items"][1]["subjects"] == [new_address]
+    [again] = await entries(door, secret)
+    assert (again["id"], again["enforced_at"]) == (entry["id"], entry["enforced_at"])

@@ -56,7 +56,7 @@ class Complete:
             row = await self._contacts.contact(due.contact_id, PATIENCE)
         except Unreachable:
             async with self._db.account(due.account_id) as tx:
-                await completing.try_later(tx, due.suppression_id)
+                await completing.try_later(tx, due)
             return
         await self._finish(due, row if row is not None and row.account_id == due.account_id else None)
 
@@ -69,7 +69,7 @@ class Complete:
     async def _take(self, due: Due, row: ContactRow | None) -> None:
         async with self._db.account(due.account_id) as tx:
             await ledger.lock_subjects(tx, [contact_subject(due.contact_id), *_keys(row)])
-            entry = await completing.take(tx, due.suppression_id)
+            entry = await completing.take(tx, due)
             if entry is None or row is None or entry.released:
                 return
             no = _no(entry, due, row)
@@ -112,4 +112,5 @@ def _line(no: No, entry: Taken, missing: tuple[bytes, ...], at: datetime) -> Lin
         no.door,
         no.received_at,
         at,
+        later=entry.again,
     )

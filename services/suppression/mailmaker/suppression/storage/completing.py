@@ -1,4 +1,8 @@
-"""suppression.storage.completing: entries that wait for contacts to name list and address keys."""
+"""suppression.storage.completing: entries that wait for contacts to name list and address keys.
+
+One that was whole waits `again` for each contact that said it again while contacts was away: it stays whole, and its
+person's present keys join it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,11 @@ from mailmaker.common.contracts.suppressions import Door, Reason, Scope
 from mailmaker.common.mail.address import Channel
 from mailmaker.common.storage.transaction import Transaction
 
-_WAITING = "SELECT suppression_id FROM incomplete WHERE account_id = $1 AND suppression_id = ANY($2::uuid[])"
+_WAITING = "SELECT suppression_id FROM incomplete WHERE account_id = $1 AND suppression_id = ANY($2::uuid[]) AND NOT again"
+_ASK = """
+INSERT INTO incomplete (account_id, suppression_id, contact_id, tries, due_at, again)
+SELECT $1, s, c, 0, clock_timestamp(), true FROM unnest($2::uuid[], $3::uuid[]) AS n(s, c) ON CONFLICT DO NOTHING
+"""
 _DUE = """
 SELECT account_id, suppression_id, contact_id FROM incomplete WHERE due_at <= clock_timestamp()
  ORDER BY due_at LIMIT $1
@@ -20,12 +28,13 @@ _LATER = """
 UPDATE incomplete
    SET tries = tries + 1,
        due_at = clock_timestamp() + least(30, 0.5 * 2 ^ least(tries, 8)) * (0.8 + 0.4 * random()) * interval '1 second'
- WHERE account_id = $1 AND suppression_id = $2
+ WHERE account_id = $1 AND suppression_id = $2 AND contact_id = $3
 """
 _TAKE = """
 DELETE FROM incomplete i USING ledger l
- WHERE i.account_id = $1 AND i.suppression_id = $2 AND l.account_id = i.account_id AND l.id = i.suppression_id
-RETURNING l.id, l.channel, l.scope, l.named, l.contact_id, l.door, l.reason, l.kind, l.received_at,
+ WHERE i.account_id = $1 AND i.suppression_id = $2 AND i.contact_id = $3
+   AND l.account_id = i.account_id AND l.id = i.suppression_id
+RETURNING l.id, l.channel, l.scope, l.door, l.reason, l.received_at, i.again,
           EXISTS (SELECT FROM releases r WHERE r.account_id = l.account_id AND r.suppression_id = l.id) AS released
 """
 
@@ -46,10 +55,10 @@ class Taken:
     id: UUID
     channel: Channel
     scope: Scope
-    contact_id: UUID
     door: Door
     reason: Reason
     received_at: datetime
+    again: bool
     released: bool
 
 
@@ -65,23 +74,29 @@ async def due(tx: Transaction, limit: int) -> list[Due]:
     return [Due(row["account_id"], row["suppression_id"], row["contact_id"]) for row in rows]
 
 
-async def try_later(tx: Transaction, entry: UUID) -> None:
+async def ask_again(tx: Transaction, said: Sequence[tuple[UUID, UUID]]) -> None:
+    """Contacts is to name what these contacts are now. `said`: an entry, and the contact that said it again."""
+    entries, contacts = zip(*said, strict=True)
+    await tx.driver.execute(_ASK, tx.account_id, list(entries), list(contacts))
+
+
+async def try_later(tx: Transaction, due: Due) -> None:
     """Contacts did not answer: again after 0.5 s, doubling to 30 s, with jitter."""
-    await tx.driver.execute(_LATER, tx.account_id, entry)
+    await tx.driver.execute(_LATER, tx.account_id, due.suppression_id, due.contact_id)
 
 
-async def take(tx: Transaction, entry: UUID) -> Taken | None:
+async def take(tx: Transaction, due: Due) -> Taken | None:
     """The entry leaves the waiting room with this commit. None: another process was faster."""
-    row = await tx.driver.fetchrow(_TAKE, tx.account_id, entry)
+    row = await tx.driver.fetchrow(_TAKE, tx.account_id, due.suppression_id, due.contact_id)
     if row is None:
         return None
     return Taken(
         row["id"],
         row["channel"],
         row["scope"],
-        row["contact_id"],
         row["door"],
         row["reason"],
         row["received_at"],
+        row["again"],
         row["released"],
     )

@@ -20,7 +20,7 @@ SELECT l.id, l.channel, l.scope, coalesce(l.list_id, f.list_id) AS list_id, l.do
        CASE WHEN f.open OR i.suppression_id IS NOT NULL THEN NULL ELSE e.enforced_at END AS enforced_at
   FROM ledger l
   LEFT JOIN releases r ON r.account_id = l.account_id AND r.suppression_id = l.id
-  LEFT JOIN incomplete i ON i.account_id = l.account_id AND i.suppression_id = l.id
+  LEFT JOIN incomplete i ON i.account_id = l.account_id AND i.suppression_id = l.id AND NOT i.again
   LEFT JOIN LATERAL (
       SELECT array_agg(n.position ORDER BY n.position) AS positions,
              (array_agg(n.list_id) FILTER (WHERE n.list_id IS NOT NULL))[1] AS list_id,
