@@ -25,7 +25,7 @@ _TYPED = ", ".join(f"{name} {'date' if name == 'birth_date' else 'text'}" for na
 
 PREPARE = (
     # A process grows by no more than this, whatever a list holds: hashes spill to disk, and are as quick.
-    "SET LOCAL work_mem = '32MB'",
+    "SET LOCAL work_mem = '24MB'",
     "SET LOCAL hash_mem_multiplier = 1",
     # Two large sets are compared. What the planner knows of a list that was written a moment ago is nothing, and a
     # nested loop over both takes minutes.
