@@ -13,16 +13,20 @@ from mailmaker.ingest.storage.imports import COLUMNS, read_row
 LEASE = "15 seconds"
 
 # Of a closed account only opt-outs are read: a "no" is taken whatever the account's state. The others wait: it may be
-# reopened.
+# reopened. Files of one list are read one after the other, so that the last one sent is applied last.
 _CLAIM = f"""
 UPDATE imports SET state = 'parsing', attempts = attempts + 1, lease = $1,
        lease_until = clock_timestamp() + interval '{LEASE}', done = 0, version = version + 1,
        updated_at = clock_timestamp()
  WHERE (account_id, id) = (
-       SELECT account_id, id FROM imports
+       SELECT account_id, id FROM imports i
         WHERE state IN ('received', 'parsing') AND (state = 'received' OR lease_until < clock_timestamp())
           AND (options->>'mode' = 'opt_out' OR account_id NOT IN (
                SELECT account_id FROM known_accounts WHERE state = 'closed'))
+          AND (options->>'mode' = 'opt_out' OR NOT EXISTS (
+               SELECT FROM imports e
+                WHERE e.account_id = i.account_id AND e.list_id = i.list_id AND e.state IN ('received', 'parsing')
+                  AND (e.created_at, e.id) < (i.created_at, i.id)))
         ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {COLUMNS}
 """
