@@ -212,7 +212,3 @@ def upgrade() -> None:
         protect(op, "contacts", table)
     for table in ("counters", "feed_position"):
         share(op, "contacts", table)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

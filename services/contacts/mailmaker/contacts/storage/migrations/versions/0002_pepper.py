@@ -15,7 +15,3 @@ def upgrade() -> None:
         "CREATE TABLE pepper (one boolean PRIMARY KEY DEFAULT true CHECK (one), check_value text NOT NULL)"
     )
     share(op, "contacts", "pepper")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

@@ -11,7 +11,3 @@ depends_on = None
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("ALTER TABLE contacts ADD COLUMN line_digest uuid, ADD COLUMN line_version bigint")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

@@ -66,7 +66,3 @@ def upgrade() -> None:
         op.execute(statement)
     for table in TABLES:
         protect(op, "contacts", table)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

@@ -21,7 +21,3 @@ def upgrade() -> None:
     op.execute(
         "ALTER TABLE plan_rows ADD COLUMN undone text CHECK (undone IN ('restored', 'partly', 'kept'))"
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

@@ -18,7 +18,3 @@ def upgrade() -> None:
     op.execute("ALTER TABLE list_fields ADD COLUMN id text")
     op.execute("ALTER TABLE list_fields ADD COLUMN retired boolean NOT NULL DEFAULT false")
     op.execute("ALTER TABLE contact_history ADD COLUMN door text")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

@@ -35,7 +35,3 @@ def upgrade() -> None:
     # A file hands over a hundred thousand: the next ones of a lane are found without sorting those that wait. Like
     # handovers_due it is read over all accounts.
     op.execute("CREATE INDEX handovers_by_age ON handovers (target, created_at, id)")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

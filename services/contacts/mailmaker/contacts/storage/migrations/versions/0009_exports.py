@@ -60,7 +60,3 @@ def upgrade() -> None:
     op.execute("UPDATE accounts SET closed_at = now() WHERE state = 'closed'")
     for table in TABLES:
         protect(op, "contacts", table)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

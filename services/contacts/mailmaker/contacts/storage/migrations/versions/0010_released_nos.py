@@ -12,7 +12,3 @@ def upgrade() -> None:
     # The feed's follower waits for it; a "no" does not: dispatch follows the feed by itself.
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("CREATE INDEX nos_by_suppression ON nos (account_id, suppression_id)")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

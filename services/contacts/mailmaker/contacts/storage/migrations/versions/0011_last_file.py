@@ -15,7 +15,3 @@ def upgrade() -> None:
     op.execute(
         "CREATE INDEX plans_applied ON plans (account_id, list_id, applied_at) WHERE applied_at IS NOT NULL"
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

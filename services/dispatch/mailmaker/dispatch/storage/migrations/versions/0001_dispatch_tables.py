@@ -153,7 +153,3 @@ def upgrade() -> None:
         op.execute(statement)
     for table in ACCOUNT_TABLES:
         protect(op, "dispatch", table)
-
-
-def downgrade() -> None:
-    raise RuntimeError("dispatch migrations only go forward")

@@ -126,7 +126,3 @@ def upgrade() -> None:
         protect(op, "dispatch", table)
     for table in ("feed_position", "relays"):
         share(op, "dispatch", table)
-
-
-def downgrade() -> None:
-    raise RuntimeError("dispatch migrations only go forward")

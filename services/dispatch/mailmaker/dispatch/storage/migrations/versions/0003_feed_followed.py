@@ -11,7 +11,3 @@ depends_on = None
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("ALTER TABLE feed_position ADD COLUMN followed_at timestamptz NOT NULL DEFAULT '-infinity'")
-
-
-def downgrade() -> None:
-    raise RuntimeError("dispatch migrations only go forward")

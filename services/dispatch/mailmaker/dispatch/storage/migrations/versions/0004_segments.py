@@ -11,7 +11,3 @@ depends_on = None
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("ALTER TABLE mailings ADD COLUMN segment_id uuid, ADD COLUMN segment_version int")
-
-
-def downgrade() -> None:
-    raise RuntimeError("dispatch migrations only go forward")

@@ -20,7 +20,3 @@ def upgrade() -> None:
         " DROP CONSTRAINT mailings_account_id_sender_id_fkey"
     )
     emptying_table(op, "dispatch")
-
-
-def downgrade() -> None:
-    raise RuntimeError("dispatch migrations only go forward")

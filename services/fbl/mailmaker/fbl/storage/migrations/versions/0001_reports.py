@@ -79,7 +79,3 @@ def upgrade() -> None:
         op.execute(statement)
     for table in ACCOUNT_TABLES:
         protect(op, "fbl", table)
-
-
-def downgrade() -> None:
-    raise RuntimeError("fbl migrations only go forward")

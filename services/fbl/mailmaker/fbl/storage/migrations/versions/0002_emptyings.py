@@ -12,7 +12,3 @@ depends_on = None
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     emptying_table(op, "fbl")
-
-
-def downgrade() -> None:
-    raise RuntimeError("fbl migrations only go forward")

@@ -16,7 +16,3 @@ def upgrade() -> None:
         " PRIMARY KEY (account_id, list_id))"
     )
     protect(op, "ingest", "erasures")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

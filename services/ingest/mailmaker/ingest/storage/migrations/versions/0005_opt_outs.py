@@ -13,7 +13,3 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("ALTER TABLE imports ADD COLUMN sent_by uuid")
     op.execute("ALTER TABLE drop_files ADD COLUMN forgotten boolean NOT NULL DEFAULT false")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

@@ -12,7 +12,3 @@ def upgrade() -> None:
     # A row an import: uploads wait for it as long as a small index takes.
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("CREATE INDEX imports_by_bytes ON imports (account_id, list_id, sha256, id)")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("migrations go forward: expand, then contract")

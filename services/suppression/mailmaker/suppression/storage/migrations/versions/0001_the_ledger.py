@@ -170,7 +170,3 @@ def upgrade() -> None:
         share(op, "suppression", table)
     for table in APPEND_ONLY:
         op.execute(f"REVOKE UPDATE, DELETE ON {table} FROM mailmaker_suppression")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("a ledger is never taken back")

@@ -11,7 +11,3 @@ depends_on = None
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("ALTER TABLE releases ADD COLUMN evidence jsonb")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("a ledger is never taken back")

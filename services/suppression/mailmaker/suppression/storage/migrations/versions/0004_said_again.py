@@ -9,11 +9,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("ALTER TABLE incomplete ADD COLUMN again boolean NOT NULL DEFAULT false")
     op.execute("ALTER TABLE incomplete DROP CONSTRAINT incomplete_pkey")
     op.execute("ALTER TABLE incomplete ADD PRIMARY KEY (account_id, suppression_id, contact_id)")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("a ledger is never taken back")
