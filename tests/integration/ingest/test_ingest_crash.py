@@ -162,21 +162,3 @@ async def test_refused_rows_are_kept_for_their_days_and_as_long_as_their_import_
     assert (gone.status_code, gone.json()["code"]) == (404, "rejects.none")
     assert {name.partition("/")[2] for name in ingest.on_disk()} == {waits["id"]}
     assert (await ingest.http.get(waits["rejects_url"])).status_code == 200
-
-
-async def test_a_file_is_not_read_before_an_earlier_one_of_its_list_but_for_an_opt_out(
-    ingest: Ingest,
-) -> None:
-    first = (await ingest.send(GOOD)).json()
-    async with ingest.db.platform() as tx:
-        assert await leases.claim(tx, new_id()) is not None
-    second = (await ingest.send(GOOD + b"c@example.it\n")).json()
-    assert not await ingest.read()
-    says_no = (await ingest.send(GOOD, mode="opt_out")).json()
-    assert await ingest.read()
-    assert (await ingest.show(says_no["id"]))["state"] == "staged"
-    assert (await ingest.show(second["id"]))["state"] == "received"
-    await waits_for_nobody(ingest)
-    for sent in (first, second):
-        assert await ingest.read()
-        assert (await ingest.show(sent["id"]))["state"] == "staged"

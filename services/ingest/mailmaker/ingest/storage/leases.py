@@ -13,7 +13,8 @@ from mailmaker.ingest.storage.imports import COLUMNS, read_row
 LEASE = "15 seconds"
 
 # Of a closed account only opt-outs are read: a "no" is taken whatever the account's state. The others wait: it may be
-# reopened. Files of one list are read one after the other, so that the last one sent is applied last.
+# reopened. Files of one list are read one after the other, so that the last one sent is applied last; a "no" waits for
+# none of them.
 _CLAIM = f"""
 UPDATE imports SET state = 'parsing', attempts = attempts + 1, lease = $1,
        lease_until = clock_timestamp() + interval '{LEASE}', done = 0, version = version + 1,
@@ -21,12 +22,12 @@ UPDATE imports SET state = 'parsing', attempts = attempts + 1, lease = $1,
  WHERE (account_id, id) = (
        SELECT account_id, id FROM imports i
         WHERE state IN ('received', 'parsing') AND (state = 'received' OR lease_until < clock_timestamp())
-          AND (options->>'mode' = 'opt_out' OR account_id NOT IN (
-               SELECT account_id FROM known_accounts WHERE state = 'closed'))
-          AND (options->>'mode' = 'opt_out' OR NOT EXISTS (
-               SELECT FROM imports e
-                WHERE e.account_id = i.account_id AND e.list_id = i.list_id AND e.state IN ('received', 'parsing')
-                  AND (e.created_at, e.id) < (i.created_at, i.id)))
+          AND (options->>'mode' = 'opt_out' OR (
+               account_id NOT IN (SELECT account_id FROM known_accounts WHERE state = 'closed')
+               AND NOT EXISTS (
+                   SELECT FROM imports e
+                    WHERE e.account_id = i.account_id AND e.list_id = i.list_id AND e.state IN ('received', 'parsing')
+                      AND (e.created_at, e.id) < (i.created_at, i.id))))
         ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {COLUMNS}
 """
@@ -51,7 +52,7 @@ UPDATE imports SET state = 'received', crashes = crashes + $4, lease = NULL, lea
 
 
 async def claim(tx: Transaction, lease: UUID) -> Import | None:
-    """The oldest import that nobody reads, now this lease's. In a platform transaction."""
+    """The oldest import that nobody reads and whose turn it is, now this lease's. In a platform transaction."""
     row = await tx.driver.fetchrow(_CLAIM, lease)
     return None if row is None else read_row(row)
 

@@ -47,11 +47,11 @@ async def write_down(tx: Transaction, nos: Sequence[No]) -> tuple[list[Outcome],
     repeats = [d for d in decisions if isinstance(d, Repeat) and not d.again]
     recorded_at = await ledger.append(tx, new) if new else {}
     repeated_at = await ledger.repeat(tx, repeats) if repeats else {}
-    lines = [_line(d.no, d.no.id, d.no.subjects, recorded_at[d.no.id]) for d in new]
-    more = [r for r in repeats if r.missing]
     asked = [(r.first, r.no.contact_id) for r in repeats if r.no.incomplete and r.no.contact_id is not None]
     if asked:
         await completing.ask_again(tx, asked)
+    lines = [_line(d.no, d.no.id, d.no.subjects, recorded_at[d.no.id]) for d in new]
+    more = [r for r in repeats if r.missing]
     waiting = await completing.waiting(tx, [r.first for r in more]) if more else set()
     for again in more:
         await ledger.join(tx, again.first, again.missing, again.no.list_id)
