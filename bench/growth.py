@@ -13,8 +13,8 @@ EVERY = 0.05
 
 
 class Growth:
-    """MiB, of the process that grew most. PostgreSQL's shared buffers are nobody's own and do not count. A process that is
-    started meanwhile counts from what it holds when it is first seen."""
+    """MiB, of the process that grew most. What is mapped from files or shared, a library's code and PostgreSQL's buffers, is
+    nobody's own and does not count. A process that is started meanwhile has no idle state: all that it holds counts."""
 
     def __init__(self, root: int, also: int | None = None) -> None:
         self._root = root
@@ -23,12 +23,12 @@ class Growth:
         self._most: dict[int, int] = {}
         self._names: dict[int, str] = {}
 
-    def look(self) -> None:
-        """Takes a sample of every process."""
+    def look(self, *, idle: bool = False) -> None:
+        """Takes a sample of every process; the one of the idle state comes first."""
         for pid in descendants(self._root) | self._also:
             held = _own(pid)
             if held:
-                self._idle.setdefault(pid, held)
+                self._idle.setdefault(pid, held if idle else 0)
                 self._most[pid] = max(held, self._most.get(pid, 0))
                 self._names.setdefault(pid, command_line(pid))
 
@@ -46,7 +46,7 @@ class Growth:
 async def watched(root: int, also: int | None = None) -> AsyncIterator[Growth]:
     """Looks at the processes below `root`, and one more, twenty times a second until the block ends."""
     growth = Growth(root, also)
-    await asyncio.to_thread(growth.look)
+    await asyncio.to_thread(growth.look, idle=True)
     task = asyncio.create_task(_looking(growth))
     try:
         yield growth
@@ -63,12 +63,9 @@ async def _looking(growth: Growth) -> None:
 
 
 def _own(pid: int) -> int:
-    """KiB of a process that it shares with no other through shared memory."""
+    """KiB of anonymous memory of a process."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0
-    sizes = {
-        line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "RssShmem"))
-    }
-    return sizes.get("VmRSS", 0) - sizes.get("RssShmem", 0)
+    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)

@@ -20,6 +20,7 @@ from mailmaker.contacts.actions.tell import hexed
 from mailmaker.contacts.domain.guards import Guarded
 from mailmaker.contacts.domain.plans import Counts, Plan
 from mailmaker.contacts.storage import planning, plans
+from pydantic import Field
 
 
 def report(
@@ -73,11 +74,21 @@ async def held_back(tx: Transaction, plan: Plan, why: Guarded, counts: Counts, a
         )
 
 
+class WrittenContacts(ContactsChanged):
+    """contacts.changed of contacts that PostgreSQL has put into JSON already: of a million, Python would make a million
+    objects first, in five times the time."""
+
+    members: str = Field(exclude=True, repr=False)
+
+    def encode(self) -> bytes:
+        return super().encode().replace(b'"contacts":[]', f'"contacts":[{self.members}]'.encode())
+
+
 async def tell(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> None:
     """Stages contacts.changed and contacts.removed. Chunks are written out one by one: a file may have a million rows."""
     about = {"account_id": plan.account_id, "occurred_at": at, "list_id": plan.list_id}
     async for rows in planning.written(tx, CHUNK):
-        tx.stage(ContactsChanged.model_validate({**about, "contacts": [dict(row) for row in rows]}))
+        tx.stage(WrittenContacts.model_validate({**about, "contacts": (), "members": ",".join(rows)}))
         await tx.write_staged()
     if removes:
         async for ids in planning.removed(tx, CHUNK):

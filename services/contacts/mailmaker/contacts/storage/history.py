@@ -11,6 +11,7 @@ from uuid import UUID
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.common.storage.ids import new_id
 from mailmaker.contacts.domain.contact import Contact
+from mailmaker.contacts.storage.plan_sql import after_of
 
 INSERT = """
 INSERT INTO contact_history (account_id, contact_id, id, list_id, at, what, by, before, after, door)
@@ -18,42 +19,43 @@ SELECT $1, c, i, $2, $3, w, $4, b::jsonb, a::jsonb, $10
   FROM unnest($5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[]) AS h(c, i, w, b, a)
 """
 # `tie` decides between lines of one instant, so that a page ends at exactly one place.
-OF_CONTACT = """
+OF_CONTACT = f"""
 SELECT * FROM (
     SELECT at, id::text AS tie, what, by, door, before::text AS before, after::text AS after FROM contact_history
      WHERE account_id = $1 AND list_id = $2 AND contact_id = $3
     UNION ALL
     SELECT p.applied_at, r.import_id || r.action, r.action, 'import:' || r.import_id, 'file',
-           coalesce(r.before, '{}')::text, coalesce(r.after, '{}')::text
+           coalesce(r.before, '{{}}')::text, coalesce({after_of("r")}, '{{}}')::text
       FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
      WHERE r.account_id = $1 AND p.list_id = $2 AND r.contact_id = $3 AND r.applied AND p.applied_at IS NOT NULL
 ) h WHERE (at, tie) > ($4::timestamptz, $5::text) ORDER BY at, tie LIMIT $6
 """
 # As it was when it left, by hand, by a merge, by a file, or when the file that created it was undone: what a link in an old
 # mail may still be about. One look-up an account, in a platform transaction.
-DEPARTED = """
+DEPARTED = f"""
 SELECT a.account_id, gone.list_id, gone.email, gone.mobile, gone.fkey FROM accounts a CROSS JOIN LATERAL (
        SELECT h.list_id, h.at, h.before ->> 'email' AS email, h.before ->> 'mobile' AS mobile, h.before ->> 'fkey' AS fkey
          FROM contact_history h WHERE h.account_id = a.account_id AND h.contact_id = $1
           AND h.what IN ('removed', 'merged_away')
        UNION ALL
-       SELECT p.list_id, CASE WHEN s.left_undone THEN p.undone_at ELSE p.applied_at END,
+       SELECT p.list_id, CASE WHEN r.before IS NULL THEN p.undone_at ELSE p.applied_at END,
               s.said ->> 'email', s.said ->> 'mobile', s.said ->> 'fkey'
          FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
-              CROSS JOIN LATERAL (SELECT r.before IS NULL, coalesce(r.before, r.after)) s(left_undone, said)
+              CROSS JOIN LATERAL (SELECT {after_of("r")}) w(after)
+              CROSS JOIN LATERAL (SELECT coalesce(r.before, w.after)) s(said)
         WHERE r.account_id = a.account_id AND r.contact_id = $1 AND r.applied AND s.said IS NOT NULL
-          AND (r.after IS NULL OR (r.before IS NULL AND r.undone = 'restored'))
+          AND (w.after IS NULL OR (r.before IS NULL AND r.undone = 'restored'))
         ORDER BY at DESC LIMIT 1) gone LIMIT 1
 """
 FORGET = (
     "DELETE FROM contact_history WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
-    "UPDATE plan_rows SET before = NULL, after = NULL WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
+    "UPDATE plan_rows SET before = NULL, after = NULL, made = NULL WHERE account_id = $1 AND contact_id = ANY($2::uuid[])",
 )
 # Every address and key that these records ever had, as their own past tells it.
-HELD = """
+HELD = f"""
 SELECT DISTINCT a.name, a.value FROM (
     SELECT before, after FROM contact_history WHERE account_id = $1 AND contact_id = ANY($2::uuid[])
-    UNION ALL SELECT before, after FROM plan_rows WHERE account_id = $1 AND contact_id = ANY($2::uuid[])
+    UNION ALL SELECT r.before, {after_of("r")} FROM plan_rows r WHERE r.account_id = $1 AND r.contact_id = ANY($2::uuid[])
 ) h CROSS JOIN LATERAL (VALUES ('email', before ->> 'email'), ('email', after ->> 'email'),
     ('mobile', before ->> 'mobile'), ('mobile', after ->> 'mobile'), ('fkey', before ->> 'fkey'),
     ('fkey', after ->> 'fkey')) a(name, value) WHERE a.value IS NOT NULL
@@ -70,7 +72,8 @@ SELECT contact_id FROM (
     SELECT contact_id FROM contact_history WHERE account_id = $1 AND list_id = $2 AND ({_NAMES})
     UNION
     SELECT r.contact_id FROM plan_rows r JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
-     WHERE r.account_id = $1 AND p.list_id = $2 AND ({_NAMES})
+     WHERE r.account_id = $1 AND p.list_id = $2 AND ({_NAMES} OR lower((r.made).email) = ANY($3::text[])
+        OR (r.made).mobile = ANY($4::text[]) OR (r.made).fkey = ANY($5::text[]))
 ) h WHERE contact_id <> ALL($6::uuid[]) AND NOT EXISTS (
     SELECT FROM contacts c WHERE c.account_id = $1 AND c.id = h.contact_id)
 """

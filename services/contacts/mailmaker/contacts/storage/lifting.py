@@ -17,7 +17,7 @@ from mailmaker.common.storage.ids import NOBODY
 from mailmaker.contacts.domain.consent import WITHDRAWING
 from mailmaker.contacts.domain.lifting import LIFTABLE
 from mailmaker.contacts.domain.plans import Counts, Plan
-from mailmaker.contacts.storage.plan_sql import FINAL
+from mailmaker.contacts.storage.plan_sql import FINAL, after_of
 from mailmaker.contacts.storage.planning import SLOW
 
 PREPARE = """
@@ -60,16 +60,17 @@ def _consents(word: str) -> str:
 SHOWN = f"""
 UPDATE plan_rows p SET action = CASE WHEN w.new THEN 'created' ELSE 'updated' END,
        before = CASE WHEN w.new THEN p.before ELSE p.before || {_consents("'unsubscribed'::text")} END,
-       after = p.after || {_consents("$3::text")}
+       after = {after_of("p")} || {_consents("$3::text")}
   FROM ({_WHOLE}) w
- WHERE p.account_id = $1 AND p.import_id = $2 AND NOT p.applied AND p.contact_id = w.contact_id AND p.after IS NOT NULL
+ WHERE p.account_id = $1 AND p.import_id = $2 AND NOT p.applied AND p.contact_id = w.contact_id
+   AND {after_of("p")} IS NOT NULL
 """
 # Whom it would bring back and was not shown to, once the rows that are to be applied are kept.
 UNSEEN = f"""
 SELECT count(*) FROM ({_WHOLE}) w
   JOIN plan_rows p ON p.account_id = $1 AND p.import_id = $2 AND p.applied AND p.contact_id = w.contact_id
  WHERE NOT EXISTS (SELECT FROM plan_rows s WHERE s.account_id = $1 AND s.import_id = $2 AND NOT s.applied
-                      AND s.line = p.line AND s.after @> {_consents("$3::text")})
+                      AND s.line = p.line AND {after_of("s")} @> {_consents("$3::text")})
 """
 KEEP = """
 INSERT INTO lifts (account_id, import_id, contact_id, channel) SELECT $1, $2, contact_id, channel FROM lifting
@@ -120,10 +121,10 @@ WITH done AS (
 ), told AS (
   UPDATE plan_rows p
      SET before = p.before || (SELECT jsonb_object_agg(k, 'unsubscribed'::text) FROM jsonb_object_keys(d.after) k),
-         after = p.after || d.after,
+         after = {after_of("p")} || d.after,
          action = CASE WHEN NOT d.whole THEN p.action WHEN p.before IS NULL THEN 'created' ELSE 'updated' END
     FROM done d
-   WHERE p.account_id = $1 AND p.import_id = $2 AND p.applied AND p.contact_id = d.contact_id AND p.after IS NOT NULL
+   WHERE p.account_id = $1 AND p.import_id = $2 AND p.applied AND p.contact_id = d.contact_id AND {after_of("p")} IS NOT NULL
   RETURNING d.whole, p.before IS NULL AS new
 )
 SELECT count(*) FILTER (WHERE whole AND new) AS created, count(*) FILTER (WHERE whole AND NOT new) AS updated FROM told

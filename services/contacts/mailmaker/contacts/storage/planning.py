@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from mailmaker.common.storage.bulk import copy_in
@@ -147,11 +146,11 @@ async def write(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> 
     await tx.driver.execute(plan_sql.INSERT_NEW, plan.account_id, plan.list_id, at, timeout=SLOW)
 
 
-async def written(tx: Transaction, chunk: int) -> AsyncIterator[list[Any]]:
-    """Contacts that `write` created or changed, in chunks."""
+async def written(tx: Transaction, chunk: int) -> AsyncIterator[list[str]]:
+    """Contacts that `write` created or changed, in chunks, each as the JSON of a ContactChange."""
     cursor = await tx.driver.cursor(plan_sql.WRITTEN)
     while found := await cursor.fetch(chunk):
-        yield list(found)
+        yield [row[0] for row in found]
 
 
 async def removed(tx: Transaction, chunk: int) -> AsyncIterator[list[UUID]]:

@@ -11,6 +11,7 @@ from uuid import UUID
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.consent import Consent
 from mailmaker.contacts.domain.plans import Basis, Counts, Limits, Options, Plan
+from mailmaker.contacts.storage.plan_sql import after_of
 
 COLUMNS = """
 account_id, import_id, list_id, options::text AS options, more_options::text AS more_options, state,
@@ -56,8 +57,8 @@ CANCEL = """
 UPDATE plans SET state = 'cancelled', due_at = NULL
  WHERE account_id = $1 AND import_id = $2 AND state IN ('staged', 'planned', 'approved', 'quarantined')
 """
-ROWS = """
-SELECT r.action, r.contact_id, r.line, r.before::text AS before, r.after::text AS after, r.undone FROM plan_rows r
+ROWS = f"""
+SELECT r.action, r.contact_id, r.line, r.before::text AS before, ({after_of("r")})::text AS after, r.undone FROM plan_rows r
   JOIN plans p ON p.account_id = r.account_id AND p.import_id = r.import_id
  WHERE r.account_id = $1 AND r.import_id = $2 AND r.applied = (p.applied_at IS NOT NULL)
    AND ($3::text IS NULL OR r.action = $3) AND (r.action, r.contact_id) > ($4, $5) ORDER BY r.action, r.contact_id LIMIT $6

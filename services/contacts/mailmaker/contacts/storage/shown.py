@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.plans import Plan
+from mailmaker.contacts.storage.plan_sql import after_of
 from mailmaker.contacts.storage.planning import SLOW
 
 _CONSENTS = "'{email_consent,sms_consent}'::text[]"
@@ -29,8 +30,9 @@ SELECT count(*) FROM (
                       CASE WHEN before IS NOT NULL THEN contact_id END AS contact_id,
                       before - {_CONSENTS} - 'version' AS before, after - {_CONSENTS} AS after,
                       {_out("email")}, {_out("sms")}
-                 FROM plan_rows WHERE account_id = $1 AND import_id = $2
-                  AND (before - {_CONSENTS}) IS DISTINCT FROM (after - {_CONSENTS})) r
+                 FROM (SELECT p.applied, p.line, p.contact_id, p.before, {after_of("p")} AS after FROM plan_rows p
+                        WHERE p.account_id = $1 AND p.import_id = $2) p
+                WHERE (before - {_CONSENTS}) IS DISTINCT FROM (after - {_CONSENTS})) r
    GROUP BY line, contact_id, before, after
   HAVING bool_or(applied) AND (bool_and(applied) OR {_back_in("email")} OR {_back_in("sms")})) u
 """

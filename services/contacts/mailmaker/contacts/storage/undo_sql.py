@@ -10,6 +10,7 @@ A consent is never among what is restored: an import only lowers consents, and a
 from __future__ import annotations
 
 from mailmaker.contacts.domain.lists import STANDARD_FIELDS, KeyKind
+from mailmaker.contacts.storage.plan_sql import after_of
 
 PREPARE = """
 CREATE TEMP TABLE verdicts (action text, contact_id uuid, undone text) ON COMMIT DROP
@@ -48,9 +49,10 @@ CROSS JOIN LATERAL (
                WHERE (r.before -> 'custom' -> k.name) IS DISTINCT FROM (r.after -> 'custom' -> k.name)) n) o
 """
 _ADDRESS_STANDS = " OR ".join(_stands(name) for name in ("email", "mobile", "fkey"))
-_ROWS = """
-SELECT row_number() OVER (ORDER BY action, contact_id)::int AS line, action, contact_id, before, after
-  FROM plan_rows WHERE account_id = $1 AND import_id = $2 AND applied
+_ROWS = f"""
+SELECT row_number() OVER (ORDER BY p.action, p.contact_id)::int AS line, p.action, p.contact_id, p.before,
+       {after_of("p")} AS after
+  FROM plan_rows p WHERE account_id = $1 AND import_id = $2 AND applied
 """
 
 CHANGED = f"""

@@ -7,6 +7,7 @@ texts), and ends with one line of JSON; when stdin ends without the last frame, 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import struct
@@ -146,6 +147,8 @@ def laying(staged: Path, outline: Path, seed: int, size: int) -> Iterator[Layer]
 
 def main() -> None:
     code = _CRASHED
+    # Nothing here is circular, and a few batches are all that lives.
+    gc.disable()
     try:
         code = 0 if _laid_to_the_end() else _CRASHED
     except Exception as wrong:
