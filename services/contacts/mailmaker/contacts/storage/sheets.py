@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from xml.sax.saxutils import escape
 
-from mailmaker.common.contracts.marks import marked
+from mailmaker.common.marks import marked
 from mailmaker.contacts.domain.exports import CellKind, Column, Format
 from mailmaker.contacts.storage.archive import Sink
 

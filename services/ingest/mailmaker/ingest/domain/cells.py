@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
-from mailmaker.common.contracts.marks import ERRORS, ROUNDED, unmarked
 from mailmaker.common.mail.address import InvalidAddress, canonical_address, canonical_mobile
+from mailmaker.common.marks import ERRORS, ROUNDED, unmarked
 from mailmaker.ingest.domain import dates
 
 LONGEST_TEXT = 255

@@ -89,8 +89,9 @@ class Records:
                     "line.too_long", f"a line of more than {LONGEST_CELL} characters", self._line
                 )
             if cut:
-                self.damage.feed(text[:cut], self._line)
-                yield text[:cut]
+                whole = text[:cut] if kept else text
+                self.damage.feed(whole, self._line)
+                yield whole
         kept += self._decoded(b"", kept)
         if kept:
             self.damage.feed(kept, self._line)
@@ -108,10 +109,7 @@ class Records:
             raise Unreadable("encoding.broken", f"bytes that are not {wrong.encoding}", line) from wrong
 
     def _plain(self, text: str, cells: int) -> tuple[Sequence[int], list[list[str]]]:
-        if "\r" in text:
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
-        physical = text.split("\n")
-        physical.pop()
+        physical = _lines(text)
         first, self._line = self._line, self._line + len(physical)
         delimiter = self.delimiter
         if "" in physical:
@@ -174,3 +172,13 @@ class Records:
                 yield _END
                 return
             lines = iter(io.StringIO(text, newline=""))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text that ends with one, whatever ends them: a carriage return, a line feed, or both."""
+    ends = text.count("\r")
+    if ends and (text.count("\n") != ends or text.count("\r\n") != ends):
+        text, ends = text.replace("\r\n", "\n").replace("\r", "\n"), 0
+    lines = text.split("\r\n" if ends else "\n")
+    lines.pop()
+    return lines

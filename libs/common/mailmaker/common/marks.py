@@ -1,4 +1,4 @@
-"""common.contracts.marks: the apostrophe that keeps a spreadsheet from taking text for a formula or a number.
+"""common.marks: the apostrophe that keeps a spreadsheet from taking text for a formula or a number.
 
 Exports write it, imports take it away: one in front of what needs it, however many there were before. Both houses stand on
 this one pair of functions, so that what goes out comes back as it was.
