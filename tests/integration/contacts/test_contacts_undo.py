@@ -193,3 +193,43 @@ async def test_an_undo_takes_custom_fields_one_by_one(rig: Rig, earlier: bool) -
     said = await verdicts(client, plan)
     told = {who: said[after[f"{who}@example.com"]["id"]] for who in ("other", "same", "half")}
     assert told == {"other": "restored", "same": "kept", "half": "partly"}
+
+
+MADE = """
+UPDATE plan_rows SET after = jsonb_strip_nulls(to_jsonb(made)), made = NULL
+ WHERE account_id = $1 AND import_id = $2 AND made IS DISTINCT FROM NULL
+"""
+"""As an earlier release wrote them: what a contact was created with is told as JSON, like any change."""
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+async def test_what_contacts_were_created_with_is_told_and_undone(rig: Rig, earlier: bool) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    fields = [{"name": "points", "type": "number"}]
+    await client.ask("PUT", f"/v1/lists/{list_id}/fields", {"fields": fields})
+    rows = [{**row, "birth_date": "1980-02-29", "custom": '{"points": 7}'} for row in ROWS[:2]]
+    plan = await rig.import_rows(client, list_id, [*rows, ROWS[2]], custom=["points"])
+    if earlier:
+        async with rig.db.account(client.account) as tx:
+            assert await tx.driver.execute(MADE, client.account, UUID(plan["import_id"])) == "UPDATE 3"
+    shown = (await client.ask("GET", f"/v1/plans/{plan['import_id']}/rows")).json()["items"]
+    told = {row["after"]["email"]: row["after"] for row in shown}
+    assert told["p0@example.com"] == {
+        "email": "p0@example.com",
+        "name": "N0",
+        "city": "Roma",
+        "birth_date": "1980-02-29",
+        "custom.points": 7,
+        "email_consent": "subscribed",
+        "sms_consent": "subscribed",
+    }
+    assert set(told["p2@example.com"]) == {"email", "name", "city", "email_consent", "sms_consent"}
+    held = await client.contacts(list_id)
+    past = f"/v1/lists/{list_id}/contacts/{held['p0@example.com']['id']}/history"
+    assert (
+        told["p0@example.com"].items() >= (await client.ask("GET", past)).json()["items"][0]["after"].items()
+    )
+    await client.put(list_id, email="p2@example.com", name="Later")
+    assert (await undone(rig, client, plan))["undone"] == {"restored": 2, "partly": 0, "kept": 1}
+    assert list(await client.contacts(list_id)) == ["p2@example.com"]

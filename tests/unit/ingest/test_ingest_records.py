@@ -109,3 +109,11 @@ def test_the_scan_tells_size_digest_lines() -> None:
     scan = Scan()
     scan.feed("a\nb\nè".encode()[:-1])
     assert scan.end().not_utf8_at == 3
+
+
+@given(st.lists(st.sampled_from(["a", "b,c", "\r", "\n", "\r\n", "\r\r\n", "\n\r"]), min_size=1, max_size=9))
+def test_line_ends_of_several_kinds_are_each_one(parts: list[str]) -> None:
+    text = "k,v\n" + "".join(parts) + "z,z"
+    lines = [(n, line.split(",")) for n, line in enumerate(io.StringIO(text, newline=None), 1)]
+    wanted = [(n, [cell.rstrip("\n") for cell in cells]) for n, cells in lines if cells != ["\n"]]
+    assert rows_of(text.encode(), delimiter=",") == wanted
