@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import pytest
 from contacts_house import PEPPER, Client, Rig
 from mailmaker.common.contracts.contacts import ContactsChanged, ContactsErased
 from mailmaker.common.mail.address import address_key
 from mailmaker.common.mail.subjects import address_subject, fkey_subject
 from mailmaker.common.storage.ids import new_id
 from mailmaker.contacts.actions.hear_imports import approve
+from mailmaker.contacts.storage import planning
 from mailmaker.ingest.domain.outlines import entries
 
 _WRITTEN = """
@@ -46,6 +48,26 @@ async def test_reimport_of_the_same_file_writes_nothing(rig: Rig) -> None:
     assert plan["counts"]["unchanged"] == 700
     assert await _written(rig) == before
     assert len(await rig.events(ContactsChanged)) == events
+
+
+@pytest.mark.parametrize("changed", [2, 3, 4, 12])
+async def test_changed_rows_are_found_one_by_one_or_in_one_reading_of_the_list(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, changed: int
+) -> None:
+    # Two are always looked up, more when they are no more than a quarter of the list: three of twelve.
+    monkeypatch.setattr(planning, "ALWAYS_LOOKED_UP", 2)
+    client = await rig.client()
+    list_id = await client.open_list()
+    await rig.import_rows(client, list_id, people(12))
+    rows = people(13)
+    for row in rows[:changed]:
+        row["name"] = "Nuovo"
+    plan = await rig.import_rows(client, list_id, rows)
+    counts = {name: many for name, many in plan["counts"].items() if many}
+    wanted = {"rows": 13, "created": 1, "updated": changed, "unchanged": 12 - changed}
+    assert counts == {name: many for name, many in wanted.items() if many}
+    after = await client.contacts(list_id)
+    assert sum(contact["name"] == "Nuovo" for contact in after.values()) == changed
 
 
 async def test_opt_out_survives_import_deletion_and_erasure(rig: Rig) -> None:
