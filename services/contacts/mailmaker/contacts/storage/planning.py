@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from mailmaker.common.storage.bulk import copy_in
 from mailmaker.common.storage.engine import Transaction
 from mailmaker.contacts.domain.guards import Known
 from mailmaker.contacts.domain.plans import Action, Plan, Unmatched
-from mailmaker.contacts.storage import plan_sql
+from mailmaker.contacts.storage import plan_sql, told_sql
 
 SLOW = 1800.0
 SIGNATURE = b"PGCOPY\n"
@@ -137,27 +138,40 @@ async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:
     that is shown anew replaces what was shown before."""
     if not applied:
         await tx.driver.execute(FORGET_ROWS, plan.account_id, plan.import_id, timeout=SLOW)
-    await tx.driver.execute(
-        plan_sql.plan_rows(plan.options), plan.account_id, plan.import_id, applied, timeout=SLOW
-    )
+    async with _known(tx, plan) as few:
+        statement = plan_sql.plan_rows(plan.options, few=few)
+        await tx.driver.execute(statement, plan.account_id, plan.import_id, applied, timeout=SLOW)
 
 
 async def write(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> None:
     """Makes the list what the plan says. An unchanged row is not written."""
     if removes:
         await tx.driver.execute(plan_sql.DELETE_REMOVED, plan.account_id, timeout=SLOW)
-    await tx.driver.execute(plan_sql.UPDATE_CHANGED, plan.account_id, at, timeout=SLOW)
+    async with _known(tx, plan) as few:
+        await tx.driver.execute(plan_sql.update_changed(few=few), plan.account_id, at, timeout=SLOW)
     await tx.driver.execute(plan_sql.INSERT_NEW, plan.account_id, plan.list_id, at, timeout=SLOW)
+
+
+@asynccontextmanager
+async def _known(tx: Transaction, plan: Plan) -> AsyncIterator[bool]:
+    """Whether the known contacts that a plan writes are few. Those, looked up by their ids, and the changes are then two
+    small sets, and joined as such: the planner takes the first for ten rows, and a nested loop for quick."""
+    few = await _few(tx, plan, int(await tx.driver.fetchval(plan_sql.KNOWN, timeout=SLOW)))
+    if few:
+        await tx.driver.execute("SET LOCAL enable_nestloop = off")
+    yield few
+    if few:
+        await tx.driver.execute("SET LOCAL enable_nestloop = on")
 
 
 async def written(tx: Transaction, chunk: int) -> AsyncIterator[list[str]]:
     """Contacts that `write` created or changed, in chunks, each as the JSON of a ContactChange."""
-    cursor = await tx.driver.cursor(plan_sql.WRITTEN)
+    cursor = await tx.driver.cursor(told_sql.WRITTEN)
     while found := await cursor.fetch(chunk):
         yield [row[0] for row in found]
 
 
 async def removed(tx: Transaction, chunk: int) -> AsyncIterator[list[UUID]]:
-    cursor = await tx.driver.cursor(plan_sql.REMOVED)
+    cursor = await tx.driver.cursor(told_sql.REMOVED)
     while found := await cursor.fetch(chunk):
         yield [row["id"] for row in found]
