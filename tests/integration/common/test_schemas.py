@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 import pytest
 from mailmaker.common.ops.lifecycle import house_names
 from mailmaker.common.storage.engine import Database
+from mailmaker.common.storage.ids import new_id
+from mailmaker.common.storage.migrate import migrate
+from mailmaker.common.storage.schema import newest_revision
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 Make = Callable[[str], Awaitable[Database]]
 
@@ -43,3 +49,31 @@ async def test_every_account_table_is_protected(house: str, database_of: Make) -
     assert leads
     loose = {name for name, first in leads.items() if first != "account_id"} - _BY_DESIGN
     assert not loose, "every unique key of account rows begins with account_id"
+
+
+_WAITS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'virtualxid' AND query LIKE 'CREATE INDEX%'
+"""
+_BROKEN = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+
+
+async def test_several_migrate_at_once_while_somebody_reads(postgres: str) -> None:
+    """An index that is built concurrently waits for whoever reads, and nobody who migrates waits as a reader."""
+    admin = await asyncpg.connect(postgres)
+    name = f"t_{new_id().hex}"
+    await admin.execute(f'CREATE DATABASE "{name}"')
+    url = make_url(postgres).set(database=name).render_as_string(hide_password=False)
+    reader = await asyncpg.connect(url)
+    try:
+        async with reader.transaction(isolation="repeatable_read"):
+            await reader.fetchval("SELECT count(*) FROM pg_class")
+            all_of_them = asyncio.gather(*(migrate("contacts", url) for _ in range(3)))
+            while not await admin.fetchval(_WAITS, name):
+                assert not all_of_them.done(), "nothing has waited for the reader"
+                await asyncio.sleep(0.05)
+        assert set(await asyncio.wait_for(all_of_them, 60)) == {newest_revision("contacts")}
+        assert await reader.fetchval(_BROKEN) == 0
+    finally:
+        await reader.close()
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await admin.close()

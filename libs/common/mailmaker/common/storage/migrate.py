@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
@@ -10,10 +12,13 @@ from alembic.script import ScriptDirectory
 from mailmaker.common.storage.schema import VERSION_TABLE, newest_revision, versions_of
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 _LOCK = 0x6D61696C  # "mail": one migration at a time in a database
+_PATIENCE = 3600.0
+"""Seconds for the migration of another process."""
+_AGAIN = 0.1
 
 
 async def migrate(house: str, admin_url: str, role_password: str | None = None) -> str:
@@ -25,7 +30,7 @@ async def migrate(house: str, admin_url: str, role_password: str | None = None) 
     try:
         async with engine.connect() as lock:
             # The lock is held on a connection of its own: each migration commits by itself.
-            await lock.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _LOCK})
+            await asyncio.wait_for(_alone(lock), _PATIENCE)
             async with engine.connect() as conn:
                 await conn.run_sync(_prepare, house, role_password)
                 await conn.run_sync(_upgrade, house)
@@ -33,6 +38,15 @@ async def migrate(house: str, admin_url: str, role_password: str | None = None) 
     finally:
         await engine.dispose()
     return newest_revision(house)
+
+
+async def _alone(lock: AsyncConnection) -> None:
+    """Takes the session's lock and leaves no transaction open, nor waits in one: an index that is built concurrently waits
+    for every older one, and would wait for ever."""
+    while not await lock.scalar(text("SELECT pg_try_advisory_lock(:n)"), {"n": _LOCK}):
+        await lock.rollback()
+        await asyncio.sleep(_AGAIN)
+    await lock.commit()
 
 
 def scripts_of(house: str) -> ScriptDirectory:
