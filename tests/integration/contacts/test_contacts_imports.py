@@ -13,6 +13,8 @@ from mailmaker.common.mail.address import address_key
 from mailmaker.common.mail.subjects import address_subject, fkey_subject
 from mailmaker.common.storage.ids import new_id
 from mailmaker.contacts.actions.hear_imports import approve
+from mailmaker.contacts.domain.consent import Consent
+from mailmaker.contacts.domain.plans import Options, Plan
 from mailmaker.contacts.storage import planning
 from mailmaker.ingest.domain.outlines import entries
 
@@ -68,6 +70,21 @@ async def test_changed_rows_are_found_one_by_one_or_in_one_reading_of_the_list(
     assert counts == {name: many for name, many in wanted.items() if many}
     after = await client.contacts(list_id)
     assert sum(contact["name"] == "Nuovo" for contact in after.values()) == changed
+
+
+async def test_who_writes_few_known_contacts_leaves_the_planner_as_it_was(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list()
+    plan = Plan(client.account, new_id(), list_id, _options(), "staged")
+    async with rig.db.account(client.account) as tx:
+        await planning.prepare(tx, plan)
+        # None of the rows names a contact: a file of new people, which may be a million.
+        await planning.keep_rows(tx, plan, applied=True)
+        assert await tx.driver.fetchval("SELECT current_setting('enable_nestloop')") == "off"
+
+
+def _options() -> Options:
+    return Options("incremental", ("email",), "keep", Consent.SUBSCRIBED, 0, 0, 0, 0, "auto")
 
 
 async def test_opt_out_survives_import_deletion_and_erasure(rig: Rig) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from mailmaker.common.contracts.contacts import ContactChange
 from mailmaker.contacts.domain.consent import Consent
 from mailmaker.contacts.domain.plans import Basis, Limits, Options
+from mailmaker.contacts.storage import told_sql
 from mailmaker.contacts.storage.plans import options_texts, plan_of
 
 PLAN = {"account_id": uuid4(), "import_id": uuid4(), "list_id": uuid4(), "state": "staged"}
@@ -46,3 +49,7 @@ def test_the_previous_release_knows_all_that_stands_where_it_reads() -> None:
     row = {**PLAN, "options": json.dumps(found), "more_options": "{}", "counts": None, "applied": None}
     options = plan_of(row).options
     assert (options.limits, options.key_column, options.profile_id) == (Limits(20.0, None, 5.0), None, None)
+
+
+def test_what_postgresql_tells_of_a_contact_has_every_field_of_the_contract() -> None:
+    assert re.findall(r'"(\w+)":', told_sql._change("id")) == list(ContactChange.model_fields)

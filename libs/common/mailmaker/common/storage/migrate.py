@@ -30,7 +30,7 @@ async def migrate(house: str, admin_url: str, role_password: str | None = None) 
     try:
         async with engine.connect() as lock:
             # The lock is held on a connection of its own: each migration commits by itself.
-            await asyncio.wait_for(_alone(lock), _PATIENCE)
+            await _alone(lock)
             async with engine.connect() as conn:
                 await conn.run_sync(_prepare, house, role_password)
                 await conn.run_sync(_upgrade, house)
@@ -43,9 +43,15 @@ async def migrate(house: str, admin_url: str, role_password: str | None = None) 
 async def _alone(lock: AsyncConnection) -> None:
     """Takes the session's lock and leaves no transaction open, nor waits in one: an index that is built concurrently waits
     for every older one, and would wait for ever."""
-    while not await lock.scalar(text("SELECT pg_try_advisory_lock(:n)"), {"n": _LOCK}):
-        await lock.rollback()
-        await asyncio.sleep(_AGAIN)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while not await lock.scalar(text("SELECT pg_try_advisory_lock(:n)"), {"n": _LOCK}):
+                await lock.rollback()
+                await asyncio.sleep(_AGAIN)
+    except TimeoutError:
+        raise TimeoutError(
+            "another process migrates this database for an hour; see what holds it up"
+        ) from None
     await lock.commit()
 
 

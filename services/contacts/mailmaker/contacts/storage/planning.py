@@ -28,6 +28,8 @@ IN_LIST = "SELECT count(*) FROM contacts WHERE account_id = $1 AND list_id = $2"
 AT_LEAST = (
     "SELECT count(*) = $3 FROM (SELECT FROM contacts WHERE account_id = $1 AND list_id = $2 LIMIT $3) f"
 )
+LOOPS = "SELECT current_setting('enable_nestloop')"
+SET_LOOPS = "SELECT set_config('enable_nestloop', $1, true)"
 # Of one mode, and of one profile where both have one: `IS NOT FALSE` lets a missing one through.
 LAST = """
 SELECT (applied ->> 'rows')::bigint AS rows, more_options ->> 'key_column' AS key_column FROM plans
@@ -157,11 +159,12 @@ async def _known(tx: Transaction, plan: Plan) -> AsyncIterator[bool]:
     """Whether the known contacts that a plan writes are few. Those, looked up by their ids, and the changes are then two
     small sets, and joined as such: the planner takes the first for ten rows, and a nested loop for quick."""
     few = await _few(tx, plan, int(await tx.driver.fetchval(plan_sql.KNOWN, timeout=SLOW)))
+    loops = await tx.driver.fetchval(LOOPS)
     if few:
-        await tx.driver.execute("SET LOCAL enable_nestloop = off")
+        await tx.driver.execute(SET_LOOPS, "off")
     yield few
-    if few:
-        await tx.driver.execute("SET LOCAL enable_nestloop = on")
+    # As they were: what comes after may be about a million rows, though few of them are known.
+    await tx.driver.execute(SET_LOOPS, loops)
 
 
 async def written(tx: Transaction, chunk: int) -> AsyncIterator[list[str]]:
