@@ -67,6 +67,27 @@ async def test_a_no_outlives_the_removal_that_follows_it_in_one_call(rig: Rig) -
     assert (said["channel"], said["reason"], said["address_key"]) == ("email", "unsubscribe", key)
 
 
+async def test_who_is_changed_and_removed_in_one_call_left_as_they_were_changed(rig: Rig) -> None:
+    client = await rig.client()
+    list_id = await client.open_list("fkey")
+    was = await client.put(list_id, fkey="7", email="a@example.com", name="Ada")
+    bare = {"fkey": "7", "email": None}
+    changed, _ = await batch(client, list_id, {"contact": bare}, {"op": "remove", "contact": {"fkey": "7"}})
+    assert changed["result"] == "updated"
+    known = (await rig.inside(f"/internal/contacts/{was['id']}")).json()
+    assert (known["fkey"], known["email_key"]) == ("7", None)
+    (created, removed) = (
+        await client.ask("GET", f"/v1/lists/{list_id}/contacts/{was['id']}/history")
+    ).json()["items"]
+    assert (created["what"], removed["what"], removed["before"].get("email")) == ("created", "removed", None)
+    assert (removed["before"]["fkey"], removed["before"]["name"]) == ("7", "Ada")
+    # The address that she no longer had is not hers: whoever has it elsewhere goes on being written to.
+    path = f"/v1/lists/{list_id}/contacts/{was['id']}"
+    assert (await client.ask("POST", f"{path}:erase")).status_code == 204
+    other = await client.put(await client.open_list(), email="a@example.com")
+    assert other["email_consent"] == "subscribed"
+
+
 async def test_whose_contact_an_id_was_is_known_after_its_import_was_undone(rig: Rig) -> None:
     client = await rig.client()
     list_id = await client.open_list()

@@ -96,9 +96,19 @@ async def write_contacts(
         tx, [(d.now, ch) for d in drafts if d.now for ch in said_again(d.before, d.wish.consents)], now
     )
     await _protect(tx, of, drafts)
+    left = _left(drafts)
     last = {d.key: d.now for d in drafts if d.key is not None and not d.faults}
-    await save(tx, call, of, [(at_first.get(key), c) for key, c in last.items()], spoken, now)
+    pairs = [(at_first.get(key), c) for key, c in last.items()]
+    await save(tx, call, of, [(b and left.get(b.id, b), c) for b, c in pairs], spoken, now)
     return drafts
+
+
+def _left(drafts: Sequence[Draft]) -> dict[UUID, Contact]:
+    """Contacts that an item removes, each as it was then: also what an item before it had changed. Whoever asks later
+    whose an id was, is told of that state."""
+    written = {d.now.id: d.now for d in drafts if d.now is not None}
+    removed = (d.before for d in drafts if d.remove and d.before is not None)
+    return {c.id: written.get(c.id, c) for c in removed}
 
 
 async def list_for(tx: Transaction, call: Call, list_id: UUID) -> ContactList:
