@@ -64,6 +64,8 @@ class Import:
     """For somebody's approval."""
     late: bool = False
     """suppression answers later."""
+    by_line: bool = False
+    """ingest tells its lines, and reads those that the list does not hold."""
     id: str = ""
     until: int | None = None
     """With a lawful basis: what was said later stands."""
@@ -104,18 +106,27 @@ class Files(Account):
         but=st.sets(st.sampled_from(("email", "mobile", "name")), max_size=2),
         watched=rarely,
         waits=rarely,
+        by_line=st.booleans(),
     )
     def a_file_is_imported(
-        self, file: tuple[str, list[Fields]], mode: str, empty: str, but: set[str], watched: bool, waits: bool
+        self,
+        file: tuple[str, list[Fields]],
+        mode: str,
+        empty: str,
+        but: set[str],
+        watched: bool,
+        waits: bool,
+        by_line: bool,
     ) -> None:
         self._keep(*file)
-        self._import(Import(*file, mode, empty, frozenset(but), waits=waits), watched=watched)
+        it = Import(*file, mode, empty, frozenset(but), waits=waits, by_line=by_line)
+        self._import(it, watched=watched)
 
     @precondition(lambda self: self.sent)
-    @rule(pick=picks, mode=modes)
-    def an_older_file_is_imported_again(self, pick: int, mode: str) -> None:
+    @rule(pick=picks, mode=modes, by_line=st.booleans())
+    def an_older_file_is_imported_again(self, pick: int, mode: str, by_line: bool) -> None:
         file = self.sent[pick % len(self.sent)]
-        self._import(Import(file.where, file.rows, mode))
+        self._import(Import(file.where, file.rows, mode, by_line=by_line))
 
     @rule(file=files, older=st.none() | picks, since=st.none() | picks, mode=modes, waits=rarely, late=rarely)
     def a_file_brings_people_back(
@@ -325,6 +336,7 @@ class Files(Account):
             "received_at": came.at,
             "scope": it.scope,
             "channel": it.channel,
+            "by_line": it.by_line and many == len(it.rows),
         }
         if it.lawful:
             it.until = (it.since or came).tick

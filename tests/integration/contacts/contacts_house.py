@@ -18,6 +18,7 @@ import httpx
 from mailmaker.common.contracts.event import Event, decode
 from mailmaker.common.contracts.imports import ImportStaged
 from mailmaker.common.contracts.internal import FeedItem, FeedPage
+from mailmaker.common.contracts.lines import LinesRead, LinesWanted
 from mailmaker.common.feed import FeedFollower
 from mailmaker.common.mail.address import address_key, pepper_check
 from mailmaker.common.mail.subjects import address_subject, contact_subject
@@ -36,6 +37,7 @@ from mailmaker.contacts.actions.keys import OwnKeys
 from mailmaker.contacts.actions.run_imports import RunImports
 from mailmaker.contacts.api import accounts, contacts, exports, fields, internal, lists, plans, segments
 from mailmaker.ingest.domain.outlines import END, HEAD, Entry
+from mailmaker.ingest.domain.outlines import lines as lines_told
 from pydantic import SecretStr
 
 OPERATOR = "mm_op_test"
@@ -110,14 +112,24 @@ class Suppression:
 
 @dataclass
 class Ingest:
-    """Staged files that the test wrote, as ingest tells them. `sent` counts the rows that were pulled whole."""
+    """Staged files that the test wrote, as ingest tells them. `sent` counts the rows that were pulled whole; `wanted` are
+    the lines that were to be read of files told by their lines, None for all. `joined`: a line is no record by itself;
+    `unreadable`: the code of why no line can be read."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     outlines: dict[str, bytes] = field(default_factory=dict)
+    by_line: dict[str, tuple[Sequence[Sequence[Any]], object]] = field(default_factory=dict)
+    wanted: list[list[int] | None] = field(default_factory=list)
     sent: int = 0
+    joined: bool = False
+    unreadable: str | None = None
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         import_id, what = request.url.path.split("/")[3:]
+        if what == "lines":
+            return httpx.Response(200, content=self._lines(import_id))
+        if what == "read":
+            return httpx.Response(200, text=self._read(import_id, request.content).model_dump_json())
         found = (self.outlines if what == "outline" else self.files).get(import_id)
         if found is None:
             return httpx.Response(404)
@@ -136,16 +148,54 @@ class Ingest:
     def write(self, rows: Sequence[Sequence[object]], seed: object) -> str:
         """A staged file of these rows (line, key, fields) with its outline. Returns its import's id. A row with a
         negative line only names its key."""
-        import_id, staged, outline = str(new_id()), b"", [HEAD]
+        import_id = str(new_id())
+        self.by_line[import_id] = rows, seed
+        self._stage(import_id, rows, seed)
+        return import_id
+
+    def _lines(self, import_id: str) -> bytes:
+        """Of a file that is told by its lines, as long as none is read."""
+        self.files.pop(import_id, None)
+        self.outlines.pop(import_id, None)
+        rows, seed = self.by_line[import_id]
+        marks = [_digest(seed, key, cells) for _, key, *cells in rows]
+        return HEAD + lines_told([abs(row[0]) for row in rows], marks) + END
+
+    def _read(self, import_id: str, asked: bytes) -> LinesRead:
+        wanted = LinesWanted.model_validate_json(asked).lines
+        self.wanted.append(None if wanted is None else [*wanted])
+        if self.unreadable is not None:
+            return LinesRead(error_code=self.unreadable, error_detail="it cannot be read")
+        if self.joined and wanted is not None:
+            return LinesRead(joined=True)
+        rows, seed = self.by_line[import_id]
+        picked = rows if wanted is None else [row for row in rows if abs(row[0]) in wanted]
+        first = {row[1]: row[0] for row in reversed(picked) if row[0] > 0}
+        kept = [row for row in picked if row[0] < 0 or first[row[1]] == row[0]]
+        self._stage(import_id, kept, seed)
+        named = sum(row[0] < 0 for row in kept)
+        return LinesRead(
+            rows=len(picked),
+            staged=len(kept) - named,
+            rejected=named,
+            duplicate=len(picked) - len(kept),
+            named=named,
+        )
+
+    def _stage(self, import_id: str, rows: Sequence[Sequence[object]], seed: object) -> None:
+        staged, outline = b"", [HEAD]
         for line, key, *cells in rows:
-            digest = hashlib.md5(repr((seed, key, cells)).encode(), usedforsecurity=False).digest()
+            digest = _digest(seed, key, cells)
             if isinstance(line, int) and line < 0:
                 outline.append(Entry(line, None, None, str(key).encode()).encode())
             else:
                 outline.append(Entry(int(str(line)), len(staged), digest, str(key).encode()).encode())
                 staged += _csv([[line, key, *cells, digest.hex()]])
         self.files[import_id], self.outlines[import_id] = staged, b"".join([*outline, END])
-        return import_id
+
+
+def _digest(seed: object, key: object, cells: Sequence[object]) -> bytes:
+    return hashlib.md5(repr((seed, key, cells)).encode(), usedforsecurity=False).digest()
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> bytes:

@@ -21,6 +21,7 @@ from mailmaker.common.web.keyring import KeyRing
 from mailmaker.ingest.actions.opening import Opener
 from mailmaker.ingest.actions.pgp import PURPOSE, PgpKeys
 from mailmaker.ingest.actions.read import ReaderWorker
+from mailmaker.ingest.actions.read_lines import LineReader
 from mailmaker.ingest.actions.receive import Receiver
 from mailmaker.ingest.api import drops, imports, internal, profiles, state
 from mailmaker.ingest.storage.files import Files
@@ -52,7 +53,9 @@ async def ingest(database_of: Callable[[str], Awaitable[Database]], tmp_path: Pa
         shared=shared,
         keyring=keyring,
         metrics=Metrics(),
-        state=state.House(db, files, receiver, door, clock, MAX_UPLOAD, pgp_keys),
+        state=state.House(
+            db, files, receiver, LineReader(db, files, clock, 2), door, clock, MAX_UPLOAD, pgp_keys
+        ),
         ready={},
         unlimited=("/v1/imports",),
     )

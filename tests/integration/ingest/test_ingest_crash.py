@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ingest_house import Ingest
 from mailmaker.common.ops.clock import SystemClock
 from mailmaker.common.storage.ids import new_id
 from mailmaker.ingest.actions.read import ReaderWorker
+from mailmaker.ingest.actions.read_lines import job_of
 from mailmaker.ingest.actions.sweep import Sweeper
 from mailmaker.ingest.domain.imports import MOST_ATTEMPTS
 from mailmaker.ingest.readers.process import reading
@@ -103,7 +105,7 @@ async def test_the_child_ends_when_the_service_is_gone(ingest: Ingest) -> None:
     async with ingest.db.platform() as tx:
         of = await leases.claim(tx, new_id())
     assert of is not None
-    job = ingest.worker._job(of)
+    job = job_of(ingest.files, of, datetime.now(UTC))
     async with reading(type(job)(**{**_fields(job), "upload": str(fifo)})) as child:
         process = child._process
         assert process.stdin is not None
@@ -131,7 +133,7 @@ async def test_a_killed_reader_of_a_large_file_leaves_no_half_file(ingest: Inges
     async with ingest.db.platform() as tx:
         of = await leases.claim(tx, new_id())
     assert of is not None
-    async with reading(ingest.worker._job(of)) as child:
+    async with reading(job_of(ingest.files, of, datetime.now(UTC))) as child:
         await until(lambda: child_begun(ingest))
         child._process.send_signal(signal.SIGKILL)
         await child._process.wait()

@@ -67,10 +67,10 @@ def test_without_its_reader_the_second_process_ends_and_says_nothing(tmp_path: P
     told: list[laying.Beside] = []
 
     def dying() -> None:
-        with laying.laying(tmp_path / "staged", tmp_path / "outline", 1, laying.BESIDE_FROM) as layer:
+        with laying.laying(tmp_path / "staged", tmp_path / "outline", (1, 2), laying.BESIDE_FROM) as layer:
             assert isinstance(layer, laying.Beside)
             told.append(layer)
-            layer.lay(b"2", b"a", b"a,b")
+            layer.lay(b"2", b"a", b"a,b", b"a,b")
             raise RuntimeError("the reader dies")
 
     with pytest.raises(RuntimeError, match="the reader dies"):

@@ -55,6 +55,7 @@ class Staged:
                 staged=str(folder / "staged"),
                 outline=str(folder / "outline"),
                 rejects=str(folder / "rejects"),
+                lines=str(folder / "lines"),
                 not_utf8_at=not_utf8_at(data),
                 **told,  # type: ignore[arg-type]
             ),
@@ -63,7 +64,7 @@ class Staged:
         self.rows: list[list[str]] = []
         self.outline: list[list[str]] = []
         self.rejects: list[dict[str, str]] = []
-        if self.answer.done:
+        if self.answer.done and not self.answer.by_line and not self.answer.joined:
             with open(folder / "staged", encoding="utf-8", newline="") as staged:
                 self.rows = list(csv.reader(staged))
             told = b"".join(entry.csv() for entry in entries([(folder / "outline").read_bytes()]))

@@ -236,17 +236,22 @@ def test_a_digest_tells_rows_of_other_content_or_other_meaning_apart(tmp_path: P
         return Staged(tmp_path, data, **job).rows[0][-1]
 
     first = digest(b"email,name,city\na@b.it,Anna,\n")
-    # The same row on another line, in other columns, in another encoding.
-    assert digest(b"CITY;NAME;EMAIL\n\n;Anna;a@b.it\n") == first
+    # The same row on another line, in another encoding, with other line ends; and beside a row that crosses two lines.
+    assert digest(b"email,name,city\r\n\r\na@b.it,Anna,\r\n") == first
     assert digest("email,name,city\na@b.it,Anna,\n".encode("utf-16")) == first
+    crossing = b'email,name,city\na@b.it,Anna,\nb@b.it,"A\nB",\n'
+    assert digest(crossing) == digest(b'EMAIL;name;city\na@b.it;Anna;\nb@b.it;"A\nB";\n') != first
     others = [
+        digest(b"email;name;city\na@b.it;Anna;\n"),
+        digest(b"email,name,city\na@b.it,Anna,\n", country="DE"),
+        digest(b"email,name,city\na@b.it,Anna,\n", defaults={"city": "Bari"}),
         digest(b"email,name,city\na@b.it,Anna,Bari\n"),
         digest(b"email,name\na@b.it,Anna\n"),
         digest(b"email,name,city\na@b.it,Anna,\n", empty_cells="erase"),
         digest(b"email,name,city,vip\na@b.it,Anna,,\n", custom=(Field("vip", "boolean", True),)),
         digest(b"email,name,city,vip\na@b.it,Anna,,\n", custom=(Field("vip", "text", True),)),
     ]
-    assert len({first, *others}) == 6
+    assert len({first, *others}) == 9
 
 
 def test_another_number_of_rows_than_announced_is_a_finding(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from mailmaker.ingest.actions.forget_account import forgetting
 from mailmaker.ingest.actions.opening import Opener
 from mailmaker.ingest.actions.pgp import PURPOSE, PgpKeys
 from mailmaker.ingest.actions.read import ReaderWorker
+from mailmaker.ingest.actions.read_lines import LineReader
 from mailmaker.ingest.actions.receive import Receiver
 from mailmaker.ingest.actions.sweep import DAY, Sweeper
 from mailmaker.ingest.actions.tell import Teller
@@ -61,15 +62,16 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     deliverer = Deliverer(db, files, receiver, keyring, pgp_keys, settings.max_upload)
     patience = Patience(settings.drop_stable, settings.drop_cut, settings.drop_kept_days * 86400)
     collector = Collector(db, keyring, inboxes, deliverer, Teller(db, files), clock, patience)
+    of_doors = (settings.max_upload, pgp_keys, settings.ftp_plain)
+    lines = LineReader(db, files, clock, settings.parsers)
+    house = state.House(db, files, receiver, lines, contacts, clock, *of_doors)
     app = create_app(
         NAME,
         [imports.router, profiles.router, drops.router, internal.router],
         shared=shared,
         keyring=keyring,
         metrics=metrics,
-        state=state.House(
-            db, files, receiver, contacts, clock, settings.max_upload, pgp_keys, settings.ftp_plain
-        ),
+        state=house,
         ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring)}
         | {door.name: door.ready for door in doors},
         description="Files of contacts: what came in, what was good, what was refused and why.",

@@ -82,6 +82,9 @@ class ImportStaged(_OfImport):
     """Fields whose empty cells do something else than `empty_cells` says."""
     guards: ImportGuards | None = None
     findings: tuple[ImportFinding, ...] = ()
+    by_line: bool = False
+    """Its lines were told, and none is read yet: contacts says which ones the list does not hold. Until they are read
+    nothing is known of refused and repeated rows, and `staged` is `rows`."""
     scope: Literal["list", "account"] = "list"
     """opt_out: where the "no"s of the file hold."""
     channel: Literal["email", "sms"] | None = None

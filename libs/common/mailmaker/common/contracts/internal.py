@@ -139,6 +139,8 @@ class ImportProgress(Wire):
     total: int = 0
     error_code: str | None = None
     error_detail: str | None = None
+    holds_lines: bool = False
+    """The digests of its rows are kept: the next file may be told by its lines (contracts.lines)."""
     at: datetime
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from uuid import UUID
 
 from mailmaker.common.contracts.contacts import ImportApplied, ImportPlanned
@@ -14,10 +13,11 @@ from mailmaker.contacts.actions.apply_opt_outs import apply_opt_outs
 from mailmaker.contacts.actions.follow_suppressions import FollowSuppressions
 from mailmaker.contacts.actions.house import Contacts
 from mailmaker.contacts.actions.key_rows import Keyer, key_rows
+from mailmaker.contacts.actions.read_by_line import Found, NotRead, find, pulled
 from mailmaker.contacts.actions.tell_imports import held_back, report, tell
 from mailmaker.contacts.domain.guards import Guarded, guard, still_guarded, unlike_shown
-from mailmaker.contacts.domain.plans import Counts, Plan, counted
-from mailmaker.contacts.storage import lifting, lists, nos, planning, plans, shown
+from mailmaker.contacts.domain.plans import Counts, Plan, Unmatched, counted
+from mailmaker.contacts.storage import by_line, lifting, lists, nos, planning, plans, shown
 
 LOCK_WAIT = 600.0
 
@@ -39,8 +39,7 @@ async def apply_import(
             await apply_opt_outs(house, tx, plan)
             return True
         await planning.prepare(tx, plan)
-        async with _ingest(house, plan, "outline", form="binary") as source:
-            received = await planning.receive_outline(tx, source)
+        came = await _told(house, tx, plan)
         await nos.share(tx, account_id)
         applies = plan.options.apply == "auto" or plan.state == "approved"
         if applies:
@@ -49,32 +48,48 @@ async def apply_import(
         if it is None or it.closed:
             await _too_late(house, tx, plan)
             return True
-        received -= await _compare(house, tx, plan)
+        try:
+            found = await _found(house, tx, plan, came)
+        except NotRead as wrong:
+            await _fail(tx, plan, (wrong.code, wrong.detail), house.clock.now())
+            return True
+        plan = found.plan
+        received = found.received - await _compare(house, tx, plan, found.unmatched)
         await key_rows(house, tx, plan)
         counts = counted(plan.options, received=received, **await planning.counts(tx))
         expected = await lift_opt_outs.expected(tx, plan, counts)
         await _conclude(house, tx, plan, expected, protected=counts, applies=applies)
+        if applies and plan.options.learns and found.unmatched.known > counts.updated + counts.protected:
+            await by_line.learn(tx, plan)
     return True
 
 
-def _ingest(
-    house: Contacts, plan: Plan, what: str, content: bytes | None = None, **asked: str
-) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-    path = f"/internal/imports/{plan.import_id}/{what}"
-    return house.ingest.stream(path, {"account": str(plan.account_id), **asked}, content=content)
+async def _told(house: Contacts, tx: Transaction, plan: Plan) -> int:
+    """What ingest tells of the file: its lines, or an outline of its rows. Returns how many."""
+    if plan.options.by_line:
+        async with pulled(house, plan.account_id, plan.import_id, "lines") as source:
+            return await by_line.receive(tx, source)
+    async with pulled(house, plan.account_id, plan.import_id, "outline", form="binary") as source:
+        return await planning.receive_outline(tx, source)
 
 
-async def _compare(house: Contacts, tx: Transaction, plan: Plan) -> int:
+async def _found(house: Contacts, tx: Transaction, plan: Plan, came: int) -> Found:
+    """The rows that the list does not hold as they are."""
+    if plan.options.by_line:
+        return await find(house, tx, plan, came)
+    return Found(plan, await planning.match(tx, plan), came)
+
+
+async def _compare(house: Contacts, tx: Transaction, plan: Plan, unmatched: Unmatched) -> int:
     """Pulls the rows that the list does not hold as they are, and finds what they change. Returns how many of them did
     not come: the counts of such a plan do not add up, and it fails."""
-    unmatched = await planning.match(tx, plan)
     missing = 0
     if unmatched.rows:
         places, asked = None, plan.options.staged
         if unmatched.few_of(plan.options.staged):
             found = await planning.places(tx)
             places, asked = struct.pack(f"<{len(found)}q", *found), len(found)
-        async with _ingest(house, plan, "staged", places) as source:
+        async with pulled(house, plan.account_id, plan.import_id, "staged", places) as source:
             if unmatched.makes_all(plan.options):
                 keyer = Keyer(house.pepper, plan.account_id)
                 found_rows = await planning.receive_made(tx, keyer.made(source))
@@ -145,8 +160,11 @@ async def _held(tx: Transaction, plan: Plan, counts: Counts) -> Guarded | None:
 
 async def _too_late(house: Contacts, tx: Transaction, plan: Plan) -> None:
     """The list was closed while its file waited."""
-    now = house.clock.now()
     error = ("list.unknown", "the list was closed since; nothing of the file has been applied")
+    await _fail(tx, plan, error, house.clock.now())
+
+
+async def _fail(tx: Transaction, plan: Plan, error: tuple[str, str], now: datetime) -> None:
     await plans.settle(tx, plan, "failed", None, now, error)
     report(tx, plan, "failed", {}, now, error)
 

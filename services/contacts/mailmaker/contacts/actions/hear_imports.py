@@ -69,6 +69,7 @@ def _options(event: ImportStaged) -> Options:
         basis=_basis(event),
         key_column=event.key_column,
         profile_id=event.profile_id,
+        by_line=event.by_line,
     )
 
 

@@ -47,6 +47,7 @@ def report(
                 "total": rows,
                 "error_code": code,
                 "error_detail": detail,
+                "holds_lines": state == "applied",
                 "at": at,
             }
         ),

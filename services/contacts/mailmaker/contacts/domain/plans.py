@@ -89,11 +89,19 @@ class Options:
     """The header of the file's column that fills the list's key field, where one does."""
     profile_id: UUID | None = None
     """ingest's saved profile that the file was read by."""
+    by_line: bool = False
+    """The file was told by its lines: `rejected`, `duplicate`, `staged` and `named` are not known yet."""
 
     @property
     def standard(self) -> tuple[str, ...]:
         """The standard fields the file has a column for, in a fixed order: these alone are compared and written."""
         return tuple(name for name in STANDARD_FIELDS if name in self.fields)
+
+    @property
+    def learns(self) -> bool:
+        """Whether a row that changes nothing is what its contact is, and known so from then on. A row of mode add may say
+        anything of a contact that the list has."""
+        return self.by_line and self.mode != "add"
 
     def erases(self, name: str) -> bool:
         """Whether an empty cell clears this field."""
@@ -206,6 +214,15 @@ class Unmatched:
         """Whether each row that is pulled makes a contact: the list has none of them."""
         pulled = self.few_of(options.staged) or self.rows == options.staged
         return self.known == 0 and pulled and options.mode != "update"
+
+
+MOST_LINES = 250_000
+"""More lines than these are better read with the whole file, and so is a quarter of them: two cores then share the work."""
+
+
+def worth_picking(lines: int, rows: int) -> bool:
+    """Whether so many lines of a file are read without the others."""
+    return lines <= MOST_LINES and lines * 4 <= rows
 
 
 @dataclass(frozen=True, slots=True)

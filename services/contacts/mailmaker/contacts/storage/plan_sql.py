@@ -54,20 +54,31 @@ FEW = ("SET LOCAL enable_nestloop = on", "ANALYZE staged", "ANALYZE unmatched")
 FEW_ODD = ("SET LOCAL enable_nestloop = on", "ANALYZE odd")
 """Said before few rows are matched: each is then looked up by its key."""
 
+STANDS = (
+    """c.line_version = c.version AND c.email_consent <> 'unsubscribed' AND c.sms_consent <> 'unsubscribed'"""
+)
+"""Whether contact c is as the row said that has its digest."""
 # A digest is of all that a row says, its key too: it need not be looked whose it is.
-ODD = """
+ODD = f"""
 INSERT INTO odd
 SELECT o.line, o.at, o.key_text FROM outline o
  WHERE o.line > 0 AND NOT EXISTS (
        SELECT FROM contacts c WHERE c.account_id = $1 AND c.list_id = $2 AND c.line_digest = o.digest
-          AND c.line_version = c.version AND c.email_consent <> 'unsubscribed' AND c.sms_consent <> 'unsubscribed')
+          AND {STANDS})
 """
 UNMATCHED = """
 INSERT INTO unmatched
 SELECT o.line, o.at, c.id
   FROM odd o LEFT JOIN contacts c ON c.account_id = $1 AND c.list_id = $2 AND c.key_text = o.key_text
 """
-"""Both: $1 account, $2 list."""
+UNMATCHED_FEW = """
+INSERT INTO unmatched
+SELECT o.line, o.at, c.id
+  FROM odd o LEFT JOIN (
+       SELECT id, key_text FROM contacts
+        WHERE account_id = $1 AND list_id = $2 AND key_text = ANY (ARRAY(SELECT key_text FROM odd))) c USING (key_text)
+"""
+"""All: $1 account, $2 list. Few are looked up by their keys, whatever the planner knows of a list that was just loaded."""
 UNMATCHED_EITHER = """
 INSERT INTO unmatched
 SELECT o.line, o.at, c.id
@@ -105,18 +116,18 @@ _CONSENTS = ("email_consent", "sms_consent")
 def _facts(names: Sequence[str], side: str, other: str | None = None) -> str:
     """The fields of one side as JSON, those that differ from the other, custom ones too; without another, all that have
     a value."""
-    pairs = []
-    for name in names:
-        value = f"{side}.{name}"
-        if other is not None:
-            value = f"CASE WHEN {value} IS DISTINCT FROM {other}.{name} THEN {value} END"
-        pairs.append(f"'{name}', {value}")
-    custom = f"nullif({side}.custom, '{{}}')"
-    if other is not None:
-        custom = f"""CASE WHEN {side}.custom <> {other}.custom THEN (
-            SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each({side}.custom) e
-             WHERE ({other}.custom -> e.key) IS DISTINCT FROM e.value) END"""
-    return f"jsonb_strip_nulls(jsonb_build_object({', '.join(pairs)}, 'custom', {custom}))"
+    if other is None:
+        pairs = [f"'{name}', {side}.{name}" for name in names]
+        return f"""jsonb_strip_nulls(jsonb_build_object({", ".join(pairs)}, 'custom', nullif({side}.custom, '{{}}')))"""
+    # Put together as text: of sixteen fields few differ, and an object of all would be built to be stripped.
+    members = [
+        f"""CASE WHEN {side}.{name} IS DISTINCT FROM {other}.{name} THEN '"{name}":' || to_json({side}.{name})::text END"""
+        for name in names
+    ]
+    members.append(f"""CASE WHEN {side}.custom <> {other}.custom THEN '"custom":' || (
+        SELECT jsonb_object_agg(e.key, e.value)::text FROM jsonb_each({side}.custom) e
+         WHERE ({other}.custom -> e.key) IS DISTINCT FROM e.value) END""")
+    return f"('{{' || concat_ws(',', {', '.join(members)}) || '}}')::jsonb"
 
 
 def after_of(row: str) -> str:

@@ -69,17 +69,29 @@ async def _with(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
 
 async def match(tx: Transaction, plan: Plan) -> Unmatched:
     """Finds the rows that the list does not hold as they are."""
-    about, few = (plan.account_id, plan.list_id), False
+    about = (plan.account_id, plan.list_id)
     if plan.options.mode == "full":
         await tx.driver.execute(plan_sql.UNMATCHED_EITHER, *about, timeout=SLOW)
     else:
         odd = int((await tx.driver.execute(plan_sql.ODD, *about, timeout=SLOW)).rpartition(" ")[2])
-        if few := await _few(tx, plan, odd):
+        if few_odd := await few(tx, plan, odd):
             for statement in plan_sql.FEW_ODD:
                 await tx.driver.execute(statement)
-        await tx.driver.execute(plan_sql.UNMATCHED, *about, timeout=SLOW)
-    found = await tx.driver.fetchrow(plan_sql.FOUND, timeout=SLOW)
-    return Unmatched(found["rows"], found["known"], found["placed"] == found["rows"], few)
+        return await looked_up(tx, plan, few=few_odd)
+    return await found(tx, few=False)
+
+
+async def looked_up(tx: Transaction, plan: Plan, *, few: bool) -> Unmatched:
+    """Finds whom the odd rows name."""
+    statement = plan_sql.UNMATCHED_FEW if few else plan_sql.UNMATCHED
+    await tx.driver.execute(statement, plan.account_id, plan.list_id, timeout=SLOW)
+    return await found(tx, few=few)
+
+
+async def found(tx: Transaction, *, few: bool) -> Unmatched:
+    """How many rows are unmatched."""
+    row = await tx.driver.fetchrow(plan_sql.FOUND, timeout=SLOW)
+    return Unmatched(row["rows"], row["known"], row["placed"] == row["rows"], few)
 
 
 async def places(tx: Transaction) -> list[int]:
@@ -100,7 +112,7 @@ async def receive_made(tx: Transaction, source: AsyncIterator[bytes]) -> int:
 async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
     """Finds what differs among the unmatched rows, and which contacts a full file does not name."""
     if unmatched.rows and not unmatched.makes_all(plan.options):
-        if unmatched.looked_up or await _few(tx, plan, unmatched.known):
+        if unmatched.looked_up or await few(tx, plan, unmatched.known):
             for statement in plan_sql.FEW:
                 await tx.driver.execute(statement)
         args: list[object] = [plan.account_id]
@@ -112,7 +124,8 @@ async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
         await tx.driver.execute(plan_sql.REMOVE, timeout=SLOW)
 
 
-async def _few(tx: Transaction, plan: Plan, known: int) -> bool:
+async def few(tx: Transaction, plan: Plan, known: int) -> bool:
+    """Whether so many contacts are better looked up one by one than with the whole list."""
     if known <= ALWAYS_LOOKED_UP or known > LOOKED_UP:
         return known <= ALWAYS_LOOKED_UP
     return bool(await tx.driver.fetchval(AT_LEAST, plan.account_id, plan.list_id, known * 4, timeout=SLOW))
@@ -140,8 +153,8 @@ async def keep_rows(tx: Transaction, plan: Plan, *, applied: bool) -> None:
     that is shown anew replaces what was shown before."""
     if not applied:
         await tx.driver.execute(FORGET_ROWS, plan.account_id, plan.import_id, timeout=SLOW)
-    async with _known(tx, plan) as few:
-        statement = plan_sql.plan_rows(plan.options, few=few)
+    async with _known(tx, plan) as is_few:
+        statement = plan_sql.plan_rows(plan.options, few=is_few)
         await tx.driver.execute(statement, plan.account_id, plan.import_id, applied, timeout=SLOW)
 
 
@@ -149,8 +162,8 @@ async def write(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> 
     """Makes the list what the plan says. An unchanged row is not written."""
     if removes:
         await tx.driver.execute(plan_sql.DELETE_REMOVED, plan.account_id, timeout=SLOW)
-    async with _known(tx, plan) as few:
-        await tx.driver.execute(plan_sql.update_changed(few=few), plan.account_id, at, timeout=SLOW)
+    async with _known(tx, plan) as is_few:
+        await tx.driver.execute(plan_sql.update_changed(few=is_few), plan.account_id, at, timeout=SLOW)
     await tx.driver.execute(plan_sql.INSERT_NEW, plan.account_id, plan.list_id, at, timeout=SLOW)
 
 
@@ -158,11 +171,11 @@ async def write(tx: Transaction, plan: Plan, at: datetime, *, removes: bool) -> 
 async def _known(tx: Transaction, plan: Plan) -> AsyncIterator[bool]:
     """Whether the known contacts that a plan writes are few. Those, looked up by their ids, and the changes are then two
     small sets, and joined as such: the planner takes the first for ten rows, and a nested loop for quick."""
-    few = await _few(tx, plan, int(await tx.driver.fetchval(plan_sql.KNOWN, timeout=SLOW)))
+    is_few = await few(tx, plan, int(await tx.driver.fetchval(plan_sql.KNOWN, timeout=SLOW)))
     loops = await tx.driver.fetchval(LOOPS)
-    if few:
+    if is_few:
         await tx.driver.execute(SET_LOOPS, "off")
-    yield few
+    yield is_few
     # As they were: what comes after may be about a million rows, though few of them are known.
     await tx.driver.execute(SET_LOOPS, loops)
 

@@ -65,7 +65,7 @@ SELECT r.action, r.contact_id, r.line, r.before::text AS before, ({after_of("r")
 """
 
 
-_MORE = ("key_column", "profile_id")
+_MORE = ("key_column", "profile_id", "by_line")
 _MORE_LIMITS = ("of_contacts", "key_changed")
 """What the previous release does not know stands apart: it reads `options` whole, and would stumble."""
 
@@ -74,6 +74,8 @@ def options_texts(options: Options) -> tuple[str, str]:
     """The options as they are kept, in two columns."""
     found = asdict(options)
     more = {name: found.pop(name) for name in _MORE}
+    if not more["by_line"]:
+        del more["by_line"]
     more["limits"] = {name: found["limits"].pop(name) for name in _MORE_LIMITS}
     return json.dumps(found, default=str), json.dumps(more, default=str)
 

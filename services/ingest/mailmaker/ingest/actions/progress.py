@@ -22,7 +22,17 @@ async def hear_progress(db: Database, files: Files, word: ImportProgress) -> str
             return of.state
         counts = {name: word.counts[name] for name in COUNTS if name != "rows" and name in word.counts}
         error = (word.error_code, word.error_detail)
-        now = await store.heard(tx, of, State(word.state), counts, word.done, word.total, error, word.at)
+        now = await store.heard(
+            tx,
+            of,
+            State(word.state),
+            counts,
+            word.done,
+            word.total,
+            error,
+            word.at,
+            holds_lines=word.holds_lines,
+        )
     state = of.state if now is None else now.state
     if state is State.APPLIED:
         # The list holds the rows now; a second copy of people's data has no purpose. Rejects stay for the client.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from uuid import UUID
 
 from mailmaker.common.contracts.imports import ImportBasis, ImportFinding, ImportGuards, ImportStaged
@@ -11,8 +11,9 @@ from mailmaker.common.ops.clock import Clock
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import Database, StorageUnavailable
 from mailmaker.common.storage.ids import new_id
+from mailmaker.ingest.actions.read_lines import job_of
 from mailmaker.ingest.domain.imports import MOST_ATTEMPTS, MOST_CRASHES, Import, Reading, State
-from mailmaker.ingest.readers.job import Answer, Job
+from mailmaker.ingest.readers.job import Answer
 from mailmaker.ingest.readers.process import reading
 from mailmaker.ingest.storage import imports as store
 from mailmaker.ingest.storage import leases
@@ -70,7 +71,10 @@ class ReaderWorker:
     async def _read(self, of: Import, lease: UUID, stop: asyncio.Event) -> Answer | None:
         """The child's last word. None: there is nothing to finish (cancelled, given back, or the child crashed)."""
         await self._files.forget_halves(of.id)
-        async with reading(self._job(of)) as child:
+        async with self._db.account(of.account_id) as tx:
+            known_seed = await store.held_seed(tx, of.account_id, of.options.list_id)
+        job = replace(job_of(self._files, of, self._clock.now()), known_seed=known_seed)
+        async with reading(job) as child:
             heard = renewed = self._clock.boot()
             rows = 0
             word = asyncio.ensure_future(child.next())
@@ -123,34 +127,16 @@ class ReaderWorker:
                 await store.set_state(tx, held, State.FAILED, answer.code, answer.detail)
                 return
             counts = {"rows": answer.rows, "rejected": answer.rejected, "duplicate": answer.duplicate}
-            how = Reading(answer.encoding, answer.delimiter, answer.fields, answer.ignored, answer.findings)
+            how = Reading(
+                answer.encoding,
+                answer.delimiter,
+                answer.fields,
+                answer.ignored,
+                answer.findings,
+                answer.seed,
+                answer.by_line,
+            )
             tx.stage(self._event(await leases.staged(tx, held, counts, how), answer))
-
-    def _job(self, of: Import) -> Job:
-        return Job(
-            upload=str(self._files.upload(of.id)),
-            staged=str(self._files.staged(of.id)),
-            outline=str(self._files.outline(of.id)),
-            rejects=str(self._files.rejects(of.id)),
-            key=of.about.key,
-            country=of.about.country,
-            today=self._clock.now().date().isoformat(),
-            not_utf8_at=of.upload.not_utf8_at,
-            custom=of.about.custom,
-            mapping=dict(of.options.mapping),
-            encoding=of.upload.source.encoding or of.options.encoding,
-            delimiter=of.upload.source.delimiter or of.options.delimiter,
-            first_line=of.upload.source.first_line,
-            defaults=dict(of.options.defaults),
-            date_formats=of.options.date_formats,
-            decimal=of.options.decimal,
-            split_name=of.options.split_name,
-            trailer=of.options.trailer,
-            expected_rows=of.options.expected_rows,
-            empty_cells=of.options.empty_text(of.about.stored),
-            names_rejected=of.options.mode == "full",
-            naming=of.options.naming,
-        )
 
     def _event(self, of: Import, answer: Answer) -> ImportStaged:
         basis = of.options.lawful_basis
@@ -163,8 +149,9 @@ class ReaderWorker:
             rows=answer.rows,
             rejected=answer.rejected,
             duplicate=answer.duplicate,
-            staged=answer.staged,
+            staged=answer.rows if answer.by_line else answer.staged,
             named=answer.named,
+            by_line=answer.by_line,
             fields=tuple(of.about.stored(name) for name in answer.fields),
             empty_cells=of.options.empty_word,
             empty_cells_by_field=of.options.empty_by_field(of.about.stored),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from mailmaker.ingest.errors import NoRejects, UnknownImport
 from mailmaker.ingest.storage import imports as store
 from mailmaker.ingest.storage.files import Files
 
-_PULLABLE = frozenset((State.STAGED, State.PLANNED, State.QUARANTINED))
+PULLABLE = frozenset((State.STAGED, State.PLANNED, State.QUARANTINED))
 
 
 def allowed(call: Call, of: Import | None) -> Import:
@@ -57,12 +58,20 @@ async def rejects_file(db: Database, files: Files, call: Call, import_id: UUID) 
     return path
 
 
+async def lines_file(db: Database, files: Files, import_id: UUID) -> Path:
+    """Where the lines of an import are, while contacts may want them. Raises UnknownImport."""
+    return await _pulled(db, import_id, files.lines(import_id))
+
+
 async def staged_file(db: Database, files: Files, import_id: UUID) -> Path:
     """Where the staged rows of an import are, while contacts may want them. Raises UnknownImport."""
+    return await _pulled(db, import_id, files.staged(import_id))
+
+
+async def _pulled(db: Database, import_id: UUID, path: Path) -> Path:
     async with db.platform() as tx:
         of = await store.of_any_account(tx, import_id)
-    path = files.staged(import_id)
-    if of is None or of.state not in _PULLABLE or not path.exists():
+    if of is None or of.state not in PULLABLE or not await asyncio.to_thread(path.exists):
         raise UnknownImport("no staged rows of such an import")
     return path
 

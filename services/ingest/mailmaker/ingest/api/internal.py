@@ -9,14 +9,16 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from mailmaker.common.contracts.internal import ImportProgress
+from mailmaker.common.contracts.lines import LinesRead, LinesWanted
 from mailmaker.common.web.auth import internal_only
 from mailmaker.common.web.problem import Fault
 from mailmaker.ingest.actions.archive_account import archive_account
 from mailmaker.ingest.actions.progress import hear_progress
-from mailmaker.ingest.actions.show import staged_file
+from mailmaker.ingest.actions.show import lines_file, staged_file
 from mailmaker.ingest.api.state import house_of
 from mailmaker.ingest.errors import BadOptions
 from mailmaker.ingest.storage import staged as files
+from mailmaker.ingest.storage.files import read
 from pydantic import BaseModel, Field
 
 _CSV = "text/csv; charset=utf-8"
@@ -67,6 +69,20 @@ async def staged_at(request: Request, import_id: UUID) -> StreamingResponse:
         raise BadOptions("the body is not a list of places", faults=[fault])
     places = struct.unpack(f"<{len(body) // 8}q", body)
     return StreamingResponse(files.rows_at(path, places), media_type=_CSV)
+
+
+@router.get("/internal/imports/{import_id}/lines")
+async def lines(request: Request, import_id: UUID) -> StreamingResponse:
+    """Of a file that was told by its lines, an entry a line, for COPY in its binary form: number and digest."""
+    house = house_of(request)
+    path = await lines_file(house.db, house.files, import_id)
+    return StreamingResponse(read(path), media_type=_BYTES)
+
+
+@router.post("/internal/imports/{import_id}/read")
+async def read_lines(request: Request, import_id: UUID, wish: LinesWanted) -> LinesRead:
+    """Stages those lines of the file that are wanted, or all: then its outline and its staged rows are theirs."""
+    return await house_of(request).line_reader.read(import_id, wish.lines)
 
 
 @router.post("/internal/imports/{import_id}/progress")

@@ -9,6 +9,7 @@ from mailmaker.common.ops.clock import Clock
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.web.internal import InternalClient
 from mailmaker.ingest.actions.pgp import PgpKeys
+from mailmaker.ingest.actions.read_lines import LineReader
 from mailmaker.ingest.actions.receive import Receiver
 from mailmaker.ingest.storage.files import Files
 
@@ -20,6 +21,7 @@ class House:
     db: Database
     files: Files
     receiver: Receiver
+    line_reader: LineReader
     contacts: InternalClient
     clock: Clock
     max_upload: int

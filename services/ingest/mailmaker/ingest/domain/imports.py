@@ -87,6 +87,10 @@ class Reading:
     fields: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    seed: int = 0
+    """That of its lines' digests."""
+    by_line: bool = False
+    """Told by its lines: contacts says which of them are to be read."""
 
 
 @dataclass(frozen=True, slots=True)

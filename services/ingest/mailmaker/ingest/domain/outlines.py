@@ -22,6 +22,7 @@ _FIELDS, _NULL = 4, -1
 _INT, _LONG, _DIGEST = 4, 8, 16
 _ROW = struct.Struct(">hiiiqi16si")
 _NAME = struct.Struct(">hiiiii")
+_LINE_OF_FILE = struct.Struct(">hiii16s")
 _LINE = struct.Struct(">6xii")
 _PLACE = struct.Struct(">14xq4x16s")
 """Parts of the two, from where an entry begins."""
@@ -69,6 +70,12 @@ def rows(
     count, int_, long, digest = map(repeat, (_FIELDS, _INT, _LONG, _DIGEST))
     heads = map(_ROW.pack, count, int_, lines, long, places, digest, digests, map(len, keys))
     return b"".join(map(add, heads, keys))
+
+
+def lines(numbers: Iterable[int], digests: Iterable[bytes]) -> bytes:
+    """The entries of lines that are not read: number and digest alone."""
+    count, int_, digest = map(repeat, (2, _INT, _DIGEST))
+    return b"".join(map(_LINE_OF_FILE.pack, count, int_, numbers, digest, digests))
 
 
 def bare(cell: bytes) -> bytes:

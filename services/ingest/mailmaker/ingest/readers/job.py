@@ -17,7 +17,8 @@ class Job:
     """One file to open or to stage. Paths are ours; `today` is the day that birth dates may not pass.
 
     Opening tells what the file is, writes what is no CSV as one into `staged`, and shows `sample` rows. Staging reads
-    CSV only.
+    CSV only. `known_seed`: that of the lines which the list holds; a file read in the same way is told by its lines, into
+    `lines`, and not read yet. `wanted`: a file with the numbers of the lines that alone are to be read then.
     """
 
     upload: str
@@ -45,6 +46,9 @@ class Job:
     empty_cells: str = "keep"
     names_rejected: bool = False
     naming: tuple[str, ...] = ()
+    lines: str = ""
+    known_seed: int | None = None
+    wanted: str = ""
     json_lines: bool = False
     sample: int = 0
     most: int = 2 << 30
@@ -81,7 +85,8 @@ class Job:
 class Answer:
     """A line of the child that stages: `rows` so far; the last one says `done` or names a `code`.
 
-    `peak` is the most memory that the child has held, in KiB.
+    `seed` is that of its lines' digests. `by_line`: its lines were told, none was read. `joined`: a wanted line is no
+    record by itself, and nothing was staged. `peak` is the most memory that the child has held, in KiB.
     """
 
     rows: int = 0
@@ -98,6 +103,9 @@ class Answer:
     ignored: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     key_column: str | None = None
+    seed: int = 0
+    by_line: bool = False
+    joined: bool = False
     peak: int = 0
 
     def encode(self) -> bytes:

@@ -1,8 +1,8 @@
 """ingest.readers.laying: staged rows and their outline go to disk; of a large file, by a process beside the one that reads.
 
 Reading and checking is more than half of the work, digests and the outline are the rest: two cores share it. That process
-is `python -m mailmaker.ingest.readers.laying STAGED OUTLINE SEED`: it hears frames on stdin (kind, three lengths, three
-texts), and ends with one line of JSON; when stdin ends without the last frame, its reader has died, and so does it.
+is `python -m mailmaker.ingest.readers.laying STAGED OUTLINE SEED LINE_SEED`: it hears frames on stdin (kind, four lengths,
+four texts), and ends with one line of JSON; when stdin ends without the last frame, its reader has died, and so does it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ BESIDE_FROM = 8 << 20
 """Bytes of a file from which a second process is worth its start."""
 _AROUND = len(",,\n") + HEX
 """Bytes of a staged line beside its number and its row."""
-_FRAME = struct.Struct("<cIII")
+_FRAME = struct.Struct("<cIIII")
+_TEXTS = 4
 _ROWS, _NAME, _END = b"r", b"n", b"e"
 _CRASHED = 70
 _PATIENCE = 60.0
@@ -40,9 +41,9 @@ _PATIENCE = 60.0
 class Layer(Protocol):
     """Takes what is staged, in order."""
 
-    def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
+    def lay(self, numbers: bytes, keys: bytes, rows: bytes, lines: bytes) -> None:
         """Some rows: a text each, in UTF-8, joined by line ends. The numbers of lines that follow one another are the first
-        of them and a plus."""
+        of them and a plus. `lines`: the rows as they stand in the file, where each is one line of it; else nothing."""
 
     def name(self, line: int, key: bytes) -> None:
         """The key of a rejected row, as a cell."""
@@ -54,31 +55,31 @@ class Layer(Protocol):
 class Here:
     """Lays in this process."""
 
-    def __init__(self, staged: Path, outline: Path, seed: int) -> None:
+    def __init__(self, staged: Path, outline: Path, seeds: tuple[int, int]) -> None:
         self._paths = staged, outline
         self._staged, self._outline = written(staged), written(outline)
         self._outline.write(outlines.HEAD)
-        self._seed = seed
+        self._seed, self._line_seed = seeds
         self._at = 0
         self._keys = Keys()
 
-    def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
+    def lay(self, numbers: bytes, keys: bytes, rows: bytes, lines: bytes) -> None:
         made, told = rows.split(b"\n"), keys.split(b"\n")
         if numbers.endswith(b"+"):
-            lines: Sequence[int] = range(first := int(numbers[:-1]), first + len(made))
-            each = "\n".join(map(str, lines)).encode().split(b"\n")
+            at: Sequence[int] = range(first := int(numbers[:-1]), first + len(made))
+            each = "\n".join(map(str, at)).encode().split(b"\n")
         else:
             each = numbers.split(b"\n")
-            lines = list(map(int, each))
+            at = list(map(int, each))
         if b'"' in keys:
             told = list(map(outlines.bare, told))
         self._keys.add(told)
-        marks = digests(made, self._seed)
+        marks = digests(lines.split(b"\n"), self._line_seed) if lines else digests(made, self._seed)
         cells = "\n".join(map(bytes.hex, marks)).encode().split(b"\n")
         sizes = map(sum, zip(map(len, each), map(len, made), strict=True))
         *begins, self._at = accumulate((size + _AROUND for size in sizes), initial=self._at)
         self._staged.write(b"\n".join(map(b",".join, zip(each, made, cells, strict=True))) + b"\n")
-        self._outline.write(outlines.rows(lines, begins, marks, told))
+        self._outline.write(outlines.rows(at, begins, marks, told))
 
     def name(self, line: int, key: bytes) -> None:
         self._outline.write(outlines.naming(line, outlines.bare(key)))
@@ -101,11 +102,11 @@ class Beside:
     def __init__(self, process: Popen[bytes]) -> None:
         self._process = process
 
-    def lay(self, numbers: bytes, keys: bytes, rows: bytes) -> None:
-        self._tell(_ROWS, numbers, keys, rows)
+    def lay(self, numbers: bytes, keys: bytes, rows: bytes, lines: bytes) -> None:
+        self._tell(_ROWS, numbers, keys, rows, lines)
 
     def name(self, line: int, key: bytes) -> None:
-        self._tell(_NAME, b"%d" % line, key, b"")
+        self._tell(_NAME, b"%d" % line, key)
 
     @property
     def ended(self) -> bool:
@@ -113,29 +114,31 @@ class Beside:
         return self._process.poll() is not None
 
     def end(self) -> tuple[int, int]:
-        self._tell(_END, b"", b"", b"")
+        self._tell(_END)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.flush()
         duplicate, held = json.loads(self._process.stdout.readline())
         return int(duplicate), int(held)
 
-    def _tell(self, kind: bytes, *texts: bytes) -> None:
+    def _tell(self, kind: bytes, *some: bytes) -> None:
         assert self._process.stdin is not None
+        texts = (*some, b"", b"", b"", b"")[:_TEXTS]
         self._process.stdin.write(b"".join((_FRAME.pack(kind, *map(len, texts)), *texts)))
 
 
 @contextmanager
-def laying(staged: Path, outline: Path, seed: int, size: int) -> Iterator[Layer]:
-    """Who lays the rows of a file of so many bytes."""
+def laying(staged: Path, outline: Path, seeds: tuple[int, int], size: int) -> Iterator[Layer]:
+    """Who lays the rows of a file of so many bytes. `seeds`: of a row's digest, and of a line's."""
     if size < BESIDE_FROM:
-        here = Here(staged, outline, seed)
+        here = Here(staged, outline, seeds)
         try:
             yield here
         finally:
             here.close()
         return
-    command = [sys.executable, "-m", "mailmaker.ingest.readers.laying", str(staged), str(outline), str(seed)]
+    told = map(str, (staged, outline, *seeds))
+    command = [sys.executable, "-m", "mailmaker.ingest.readers.laying", *told]
     with Popen(command, stdin=PIPE, stdout=PIPE, bufsize=BUFFER, pipesize=BUFFER) as process:
         try:
             yield Beside(process)
@@ -159,8 +162,8 @@ def main() -> None:
 
 
 def _laid_to_the_end() -> bool:
-    staged, outline, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    layer = Here(staged, outline, seed)
+    staged, outline, seed, line_seed = sys.argv[1:]
+    layer = Here(Path(staged), Path(outline), (int(seed), int(line_seed)))
     while len(head := sys.stdin.buffer.read(_FRAME.size)) == _FRAME.size:
         kind, *sizes = _FRAME.unpack(head)
         texts = [sys.stdin.buffer.read(size) for size in sizes]

@@ -135,7 +135,7 @@ def _looked_at(source: Path, job: Job, found: Opened) -> Opened:
 
 def _check_defaults(job: Job, mapped: ColumnMap) -> None:
     from mailmaker.ingest.readers.filled import filled
-    from mailmaker.ingest.readers.stage import filling_of
+    from mailmaker.ingest.readers.looked import filling_of
 
     filled(mapped, filling_of(job))
 

@@ -13,7 +13,7 @@ class OptOuts(Staging):
     """A row is good when one of its cells names somebody. A cell that is no address is passed over beside one that is:
     no contact can have it, so no mail can go there. The key of a row is all that it names people by."""
 
-    def _batch(self, lines: Sequence[int], rows: list[list[str]]) -> None:
+    def _batch(self, lines: Sequence[int], rows: list[list[str]], texts: Sequence[str]) -> None:
         if set(map(len, rows)) != {self._width}:
             lines, rows = self._squared(lines, rows)
             if not rows:

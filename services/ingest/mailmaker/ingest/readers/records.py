@@ -26,12 +26,14 @@ _END = "\x00\x01 end of chunk \x01\x00"
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Records in file order. `lines[i]` is the physical line on which `rows[i]` begins; `done` counts bytes read.
-    `whole`: every cell is cut; else what comes after the cells that were asked for is one text."""
+    `whole`: every cell is cut; else what comes after the cells that were asked for is one text. `texts[i]` is the line
+    that is `rows[i]`, uncut; there are none where a record crosses line ends."""
 
     lines: Sequence[int]
     rows: list[list[str]]
     done: int
     whole: bool = True
+    texts: Sequence[str] = ()
 
 
 class Records:
@@ -69,11 +71,22 @@ class Records:
     def __iter__(self) -> Iterator[Batch]:
         for text in self._texts:
             quoted, cells = '"' in text, self.cells
-            lines, rows = self._quoted(text) if quoted else self._plain(text, cells)
+            lines, rows, texts = self._quoted(text) if quoted else self._plain(text, cells)
             if self._skip_lines and rows:
-                lines, rows, self._skip_lines = lines[1:], rows[1:], 0
+                lines, rows, texts, self._skip_lines = lines[1:], rows[1:], texts[1:], 0
             if rows:
-                yield Batch(lines, rows, self._done, whole=quoted or cells < 0)
+                yield Batch(lines, rows, self._done, quoted or cells < 0, texts)
+
+    def uncut(self) -> Iterator[tuple[Sequence[int], Sequence[str]]]:
+        """Instead of records the lines that are not blank, with their numbers; the header among them."""
+        for text in self._texts:
+            physical, first = _lines(text), self._line
+            self._line += len(physical)
+            lines, texts = _written(physical, first)
+            if self._skip_lines and texts:
+                lines, texts, self._skip_lines = lines[1:], texts[1:], 0
+            if texts:
+                yield lines, texts
 
     def _chunks(self) -> Iterator[str]:
         """Decoded text cut after a line end, so that no chunk but the last has an open line."""
@@ -108,16 +121,14 @@ class Records:
             line = self._line + before.count("\n")
             raise Unreadable("encoding.broken", f"bytes that are not {wrong.encoding}", line) from wrong
 
-    def _plain(self, text: str, cells: int) -> tuple[Sequence[int], list[list[str]]]:
+    def _plain(self, text: str, cells: int) -> tuple[Sequence[int], list[list[str]], Sequence[str]]:
         physical = _lines(text)
         first, self._line = self._line, self._line + len(physical)
         delimiter = self.delimiter
-        if "" in physical:
-            lines = [number for number, line in enumerate(physical, first) if line]
-            return lines, [line.split(delimiter, cells) for line in physical if line]
-        return range(first, self._line), [line.split(delimiter, cells) for line in physical]
+        lines, texts = _written(physical, first)
+        return lines, [line.split(delimiter, cells) for line in texts], texts
 
-    def _quoted(self, text: str) -> tuple[Sequence[int], list[list[str]]]:
+    def _quoted(self, text: str) -> tuple[Sequence[int], list[list[str]], Sequence[str]]:
         physical = list(io.StringIO(text, newline=""))
         try:
             rows = list(csv.reader([*physical, _END], delimiter=self.delimiter))
@@ -127,12 +138,10 @@ class Records:
             return self._one_by_one(physical)
         rows.pop()
         first, self._line = self._line, self._line + len(rows)
-        if [] in rows:
-            lines = [line for line, row in enumerate(rows, first) if row]
-            return lines, [row for row in rows if row]
-        return range(first, self._line), rows
+        lines, texts = _written([line.rstrip("\r\n") for line in physical], first)
+        return lines, [row for row in rows if row] if [] in rows else rows, texts
 
-    def _one_by_one(self, physical: list[str]) -> tuple[Sequence[int], list[list[str]]]:
+    def _one_by_one(self, physical: list[str]) -> tuple[Sequence[int], list[list[str]], Sequence[str]]:
         """Records that cross line ends; the last of them may pull further chunks."""
         lines: list[int] = []
         rows: list[list[str]] = []
@@ -150,7 +159,7 @@ class Records:
                     start,
                 ) from wrong
             if row is None:
-                return lines, rows
+                return lines, rows, ()
             if row and row[-1].endswith(_END):
                 raise Unreadable("quote.unclosed", "a quoted cell begins here and is never closed", start)
             self._line = base + reader.line_num + 1
@@ -172,6 +181,13 @@ class Records:
                 yield _END
                 return
             lines = iter(io.StringIO(text, newline=""))
+
+
+def _written(physical: list[str], first: int) -> tuple[Sequence[int], Sequence[str]]:
+    """The lines that are not blank, the first of all having this number."""
+    if "" in physical:
+        return [number for number, line in enumerate(physical, first) if line], [*filter(None, physical)]
+    return range(first, first + len(physical)), physical
 
 
 def _lines(text: str) -> list[str]:

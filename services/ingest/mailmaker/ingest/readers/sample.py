@@ -8,7 +8,7 @@ from mailmaker.ingest.domain.mapping import ABSENT, ColumnMap
 from mailmaker.ingest.readers.columns import Bad
 from mailmaker.ingest.readers.filled import filled
 from mailmaker.ingest.readers.job import Job, Said
-from mailmaker.ingest.readers.stage import filling_of
+from mailmaker.ingest.readers.looked import filling_of
 
 
 def fields_of(header: Sequence[str], mapped: ColumnMap | None) -> list[str | None]:

@@ -5,111 +5,86 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
-from mailmaker.ingest.domain.findings import Finding
 from mailmaker.ingest.domain.mapping import WrongColumns
-from mailmaker.ingest.readers.columns import Habits
-from mailmaker.ingest.readers.digest import seed_of
 from mailmaker.ingest.readers.faults import Unreadable
-from mailmaker.ingest.readers.filled import Filling, filled
 from mailmaker.ingest.readers.job import Answer, Job
 from mailmaker.ingest.readers.laying import laying
 from mailmaker.ingest.readers.limits import peak
-from mailmaker.ingest.readers.opening import Opening, look
+from mailmaker.ingest.readers.looked import Looked, looked
 from mailmaker.ingest.readers.opt_outs import OptOuts
+from mailmaker.ingest.readers.outlined import outlined
+from mailmaker.ingest.readers.picked import LinesJoined, Picked, wanted_in
 from mailmaker.ingest.readers.records import Records
 from mailmaker.ingest.readers.repeats import name_each, told_of
 from mailmaker.ingest.readers.staging import Staging
-from mailmaker.ingest.readers.trailer import Trailer, find
 
 _REPORT_EVERY = 0.25
 
 
 def stage(job: Job, tell: Callable[[Answer], None]) -> Answer:
-    """Reads the upload, writes the staged file, its outline and the rejects file. `tell` hears of progress a few times a
-    second.
+    """Reads the upload, writes the staged file, its outline and the rejects file; or its lines and a rejects file without
+    rows, where only those lines are to be read that the list does not hold. `tell` hears of progress a few times a second.
 
     All get their names only when they are whole and on disk; a file that cannot be read leaves none.
     """
-    paths = (job.staged, job.outline, job.rejects)
-    made = [Path(f"{path}.{os.getpid()}") for path in paths]
+    staged, outline, rejects, lines = made = [
+        Path(f"{path}.{os.getpid()}") for path in (job.staged, job.outline, job.rejects, job.lines)
+    ]
     try:
-        answer = _staged(job, made[0], made[1], made[2], tell)
-        for temporary, path in zip(made, paths, strict=True):
+        with open(job.upload, "rb") as upload:
+            it = looked(job, upload)
+            answer = outlined(it, lines, rejects) or _staged(it, staged, outline, rejects, tell)
+        for temporary in (lines, rejects) if answer.by_line else (staged, outline, rejects):
+            path = temporary.with_suffix("")
             os.replace(temporary, path)
-            _sync_directory(Path(path).parent)
+            _sync_directory(path.parent)
         return answer
+    except LinesJoined:
+        return Answer(done=True, joined=True, peak=peak())
     except Unreadable as wrong:
         return Answer(code=wrong.code, detail=wrong.detail, peak=peak())
     except WrongColumns as wrong:
         return Answer(code=wrong.faults[0].code, detail=str(wrong), peak=peak())
     finally:
-        for temporary in (*made, told_of(made[1])):
+        for temporary in (*made, told_of(outline)):
             temporary.unlink(missing_ok=True)
 
 
-def _staged(job: Job, staged: Path, outline: Path, rejects: Path, tell: Callable[[Answer], None]) -> Answer:
-    with open(job.upload, "rb") as upload, open(rejects, "w", encoding="utf-8", newline="") as bad:
-        opening = look(upload, job.wishes(), job.not_utf8_at)
-        trailer = trailer_of(job, upload, opening)
-        columns = filled(opening.mapped, filling_of(job))
-        seed = seed_of([column.field for column in columns], job.empty_cells)
-        with laying(staged, outline, seed, os.fstat(upload.fileno()).st_size) as layer:
-            key = opening.mapped.fields[0] if job.naming else job.key
+def _staged(it: Looked, staged: Path, outline: Path, rejects: Path, tell: Callable[[Answer], None]) -> Answer:
+    job, mapped = it.job, it.opening.mapped
+    # Of few lines a process beside would cost more than it does.
+    size = 0 if job.wanted else os.fstat(it.upload.fileno()).st_size
+    with open(rejects, "w", encoding="utf-8", newline="") as bad:
+        with laying(staged, outline, it.seeds, size) as layer:
+            key = mapped.fields[0] if job.naming else job.key
             staging = (OptOuts if job.naming else Staging)(
-                columns, opening.mapped, key, layer, bad, names_rejected=job.names_rejected
+                it.columns, mapped, key, layer, bad, names_rejected=job.names_rejected
             )
-            end = None if trailer is None else trailer.end
-            records = Records(upload, opening.charset, opening.dialect, end=end)
+            records = _records(it)
             rows, rejected = staging.run(records, _paced(tell))
             if rows == 0:
                 raise Unreadable("file.no_rows", "the file has a header and no rows")
             duplicate, beside = layer.end()
         if duplicate:
-            once_more = Records(upload, opening.charset, opening.dialect, end=end)
-            name_each(once_more, told_of(outline), staging.name_duplicate)
+            name_each(_records(it), told_of(outline), staging.name_duplicate)
         bad.flush()
         os.fsync(bad.fileno())
-    findings = records.damage.findings(rows) + _counted(rows, job.expected_rows)
-    return Answer(
-        rows=rows,
-        done=True,
+    return replace(
+        it.answer(rows, records.damage.findings(rows)),
         staged=rows - rejected - duplicate - staging.marked,
         rejected=rejected,
         duplicate=duplicate + staging.marked,
         named=staging.named,
-        encoding=opening.charset.codec,
-        delimiter=opening.dialect.delimiter,
-        fields=opening.mapped.fields,
-        ignored=opening.mapped.ignored,
-        findings=tuple(findings + ([] if trailer is None else trailer.findings(rows))),
-        key_column=opening.mapped.column_of(job.key),
         peak=max(peak(), beside),
     )
 
 
-def filling_of(job: Job) -> Filling:
-    """What the job says about cells."""
-    order = "name_surname" if job.split_name is None else job.split_name.order
-    habits = Habits(job.date_formats, job.decimal)
-    return Filling(job.country, date.fromisoformat(job.today), habits, order, job.defaults)
-
-
-def trailer_of(job: Job, upload: BinaryIO, opening: Opening) -> Trailer | None:
-    """The file's control total, where one is asked for."""
-    if job.trailer is None:
-        return None
-    return find(upload, opening.charset, job.trailer, any_delimiter=job.delimiter is not None)
-
-
-def _counted(rows: int, expected: int | None) -> list[Finding]:
-    if expected is None or rows == expected:
-        return []
-    detail = f"{rows} rows where {expected} were announced: is the file cut?"
-    return [Finding("file.row_count", detail, count=rows)]
+def _records(it: Looked) -> Picked | Records:
+    records = it.records()
+    return Picked(records, wanted_in(it.job.wanted)) if it.job.wanted else records
 
 
 def _paced(tell: Callable[[Answer], None]) -> Callable[[int], None]:

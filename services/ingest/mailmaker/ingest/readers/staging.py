@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
 from operator import not_
 from typing import IO
 
-from mailmaker.ingest.domain.fields import REJECT_COLUMNS, STAGED_COLUMNS, plain
+from mailmaker.ingest.domain.fields import STAGED_COLUMNS, plain
 from mailmaker.ingest.domain.mapping import ColumnMap
 from mailmaker.ingest.readers.columns import Bad, Column
 from mailmaker.ingest.readers.faults import Unreadable
 from mailmaker.ingest.readers.laying import Layer
+from mailmaker.ingest.readers.picked import Picked
 from mailmaker.ingest.readers.records import Records
+from mailmaker.ingest.readers.rejects import begun, original
 from mailmaker.ingest.readers.tails import Tail, Tails
 
-_ROW_LIMIT = 20_000_000
+ROW_LIMIT = 20_000_000
 DUPLICATE = "row.duplicate"
 """The code of a good row whose key came before in the file."""
 _STILL_MARKED = "it is still marked as a duplicate; empty its cell `_code` where it is to be imported"
@@ -59,14 +60,13 @@ class Staging:
         self._width = len(mapped.header)
         self._key = key
         self._layer = layer
-        self._original = [i for i, cell in enumerate(mapped.header) if plain(cell) not in REJECT_COLUMNS]
-        self._rejects = csv.writer(rejects, lineterminator="\r\n")
-        self._rejects.writerow([*(mapped.header[i] for i in self._original), *REJECT_COLUMNS])
+        self._original = original(mapped)
+        self._rejects = begun(mapped, rejects)
         self._rows = 0
         self._rejected = 0
         self._layout = _layout({c.field.name for c in columns if not c.field.custom})
 
-    def run(self, records: Records, report: Callable[[int], None]) -> tuple[int, int]:
+    def run(self, records: Records | Picked, report: Callable[[int], None]) -> tuple[int, int]:
         """Stages every batch; `report` hears the rows so far. Returns rows and rejected."""
         header = True
         tails = Tails(self._columns, self._width, self._layout, records.delimiter)
@@ -75,22 +75,27 @@ class Staging:
             header = False
             if rows:
                 self._rows += len(rows)
-                self._read(batch.whole, lines, rows, tails)
+                texts = batch.texts[len(batch.texts) - len(rows) :] if batch.texts else ()
+                self._read(batch.whole, lines, rows, texts, tails)
                 report(self._rows)
-            if self._rows > _ROW_LIMIT:
-                raise Unreadable("file.too_many_rows", f"more than {_ROW_LIMIT} rows")
+            if self._rows > ROW_LIMIT:
+                raise Unreadable("file.too_many_rows", f"more than {ROW_LIMIT} rows")
             records.cells = tails.tail.index if tails.tail is not None and tails.tail.repeats else -1
         return self._rows, self._rejected
 
-    def _read(self, whole: bool, lines: Sequence[int], rows: list[list[str]], tails: Tails) -> None:
+    def _read(
+        self, whole: bool, lines: Sequence[int], rows: list[list[str]], texts: Sequence[str], tails: Tails
+    ) -> None:
         if whole or tails.tail is None:
-            self._batch(lines, rows)
+            self._batch(lines, rows, texts)
             if self._code_at is None:
                 tails.hear(rows)
-        elif not self._with_tail(lines, rows, tails.tail):
-            self._batch(lines, tails.tail.cut(rows))
+        elif not self._with_tail(lines, rows, texts, tails.tail):
+            self._batch(lines, tails.tail.cut(rows), texts)
 
-    def _with_tail(self, lines: Sequence[int], rows: list[list[str]], tail: Tail) -> bool:
+    def _with_tail(
+        self, lines: Sequence[int], rows: list[list[str]], texts: Sequence[str], tail: Tail
+    ) -> bool:
         """Writes a batch in which no row is refused. False: nothing is written, since one may be."""
         if set(map(len, rows)) != {tail.index + 1}:
             return False
@@ -99,10 +104,11 @@ class Staging:
         made = {column.field.name: column.convert(raw[column.index]) for column in columns}
         if any(column.refused for column in columns) or "" in (keys := made[self._key]):
             return False
-        self._write(lines, columns, list(made.values()), self._compared(keys), tail.layout)
+        self._write(lines, columns, list(made.values()), self._compared(keys), tail.layout, texts)
         return True
 
-    def _batch(self, lines: Sequence[int], rows: list[list[str]]) -> None:
+    def _batch(self, lines: Sequence[int], rows: list[list[str]], texts: Sequence[str]) -> None:
+        every = lines
         if set(map(len, rows)) != {self._width}:
             lines, rows = self._squared(lines, rows)
         if self._code_at is not None:
@@ -115,8 +121,11 @@ class Staging:
             keep = self._sorted_out(lines, rows, made)
             lines = list(compress(lines, keep))
             made = [list(compress(cells, keep)) for cells in made]
+        if texts and lines is not every:
+            known = dict(zip(every, texts, strict=True))
+            texts = [known[line] for line in lines]
         if lines:
-            self._write(lines, self._columns, made, self._compared(made[self._key_at]), self._layout)
+            self._write(lines, self._columns, made, self._compared(made[self._key_at]), self._layout, texts)
 
     def _compared(self, keys: list[str]) -> list[str]:
         return list(map(str.casefold, keys)) if self._key == "email" else keys
@@ -201,6 +210,7 @@ class Staging:
         made: list[list[str]],
         keys: list[str],
         layout: Sequence[str],
+        texts: Sequence[str] = (),
     ) -> None:
         """Joins columns to lines; columns that the file does not have are one constant between its neighbours."""
         ready: dict[str, Iterable[str]] = {"key_text": keys}
@@ -214,7 +224,7 @@ class Staging:
         cut = [ready[part] if part in ready else repeat(part) for part in layout]
         rows = "\n".join(map(",".join, zip(*cut, strict=False)))
         numbers = f"{lines[0]}+" if isinstance(lines, range) else "\n".join(map(str, lines))
-        self._layer.lay(numbers.encode(), "\n".join(keys).encode(), rows.encode())
+        self._layer.lay(numbers.encode(), "\n".join(keys).encode(), rows.encode(), "\n".join(texts).encode())
 
 
 def _layout(present: set[str]) -> list[str]:

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from mailmaker.ingest.errors import NoRoom
 
-_KINDS = ("incoming", "uploads", "staged", "outlines", "rejects")
+_MADE = ("staged", "outlines", "lines")
+_KINDS = ("incoming", "uploads", *_MADE, "rejects")
 _CHUNK = 1 << 20
 _SYNC_EVERY = 32 << 20
 _ABANDONED = 24 * 3600.0
@@ -41,6 +42,9 @@ class Files:
     def outline(self, import_id: UUID) -> Path:
         return self._root / "outlines" / str(import_id)
 
+    def lines(self, import_id: UUID) -> Path:
+        return self._root / "lines" / str(import_id)
+
     def rejects(self, import_id: UUID) -> Path:
         return self._root / "rejects" / str(import_id)
 
@@ -50,8 +54,8 @@ class Files:
 
     async def forget(self, import_id: UUID) -> None:
         """Removes what was made of an import that will not be applied."""
-        for path in (self.upload(import_id), self.staged(import_id), self.outline(import_id)):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+        for kind in ("uploads", *_MADE):
+            await asyncio.to_thread((self._root / kind / str(import_id)).unlink, missing_ok=True)
 
     async def forget_all(self, import_id: UUID) -> None:
         """Removes all that is kept of an import, its rejects too."""
@@ -68,7 +72,7 @@ class Files:
 
     def _every(self) -> list[UUID]:
         found: set[UUID] = set()
-        for kind in ("uploads", "staged", "outlines", "rejects"):
+        for kind in ("uploads", *_MADE, "rejects"):
             for path in (self._root / kind).iterdir():
                 with contextlib.suppress(ValueError):
                     found.add(UUID(path.name))
@@ -76,7 +80,7 @@ class Files:
 
     async def older_than(self, seconds: float) -> list[UUID]:
         """The imports whose upload or staged file was written longer ago."""
-        return await asyncio.to_thread(self._older_than, seconds, ("uploads", "staged", "outlines"))
+        return await asyncio.to_thread(self._older_than, seconds, ("uploads", *_MADE))
 
     async def rejects_older_than(self, seconds: float) -> list[UUID]:
         """The imports whose rejects were written longer ago."""
@@ -97,7 +101,7 @@ class Files:
         await asyncio.to_thread(self._forget_halves, import_id)
 
     def _forget_halves(self, import_id: UUID) -> None:
-        for kind in ("staged", "outlines", "rejects"):
+        for kind in (*_MADE, "rejects"):
             for path in (self._root / kind).glob(f"{import_id}.*"):
                 path.unlink(missing_ok=True)
 

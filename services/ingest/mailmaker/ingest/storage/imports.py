@@ -40,9 +40,19 @@ UPDATE imports SET state = $3, error_code = $4, error_detail = $5, lease = NULL,
 """
 _HEARD = f"""
 UPDATE imports SET state = $3, counts = counts || $4::jsonb, done = $5, total = $6, error_code = $7, error_detail = $8,
-       heard_at = $9, version = version + 1, updated_at = clock_timestamp()
+       reading = CASE WHEN $10 THEN reading || '{{"held": true}}' ELSE reading END, heard_at = $9, version = version + 1,
+       updated_at = clock_timestamp()
  WHERE account_id = $1 AND id = $2 AND (heard_at IS NULL OR heard_at < $9) RETURNING {_COLUMNS}
 """
+# Of the list's last file that was applied, as far as contacts says that it keeps the digests of lines; a file in which a key
+# came twice is to be read whole each time.
+_HELD_SEED = """
+SELECT CASE WHEN counts ->> 'duplicate' = '0' AND reading @> '{"held": true}' THEN (reading ->> 'seed')::numeric END AS seed
+  FROM imports WHERE account_id = $1 AND list_id = $2 AND state = 'applied' AND options ->> 'mode' <> 'opt_out'
+ ORDER BY id DESC LIMIT 1
+"""
+_READ = "UPDATE imports SET counts = counts || $3::jsonb WHERE account_id = $1 AND id = $2"
+_HOLD = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 _UNFINISHED = """
 SELECT id FROM imports WHERE id = ANY ($1::uuid[]) AND state IN ('received', 'parsing', 'staged', 'planned', 'quarantined')
 """
@@ -98,13 +108,30 @@ async def set_state(
     return _import(await tx.driver.fetchrow(_STATE, of.account_id, of.id, state, code, detail))
 
 
+async def held_seed(tx: Transaction, account_id: UUID, list_id: UUID) -> int | None:
+    """The seed of the lines that the list holds."""
+    found = await tx.driver.fetchval(_HELD_SEED, account_id, list_id)
+    return None if found is None else int(found)
+
+
+async def hold(tx: Transaction, account_id: UUID, import_id: UUID, seconds: float) -> Import | None:
+    """An import of the account, locked for longer than a transaction commonly waits for us."""
+    await tx.driver.execute(_HOLD, f"{seconds:.0f}s")
+    return await one(tx, account_id, import_id, lock=True)
+
+
+async def has_read(tx: Transaction, of: Import, counts: dict[str, int]) -> None:
+    """Of a file that was told by its lines, those that contacts wanted are read."""
+    await tx.driver.execute(_READ, of.account_id, of.id, json.dumps(counts))
+
+
 async def heard(
     tx: Transaction, of: Import, state: State, counts: dict[str, int], done: int, total: int,
-    error: tuple[str | None, str | None], at: datetime,
+    error: tuple[str | None, str | None], at: datetime, *, holds_lines: bool,
 ) -> Import | None:  # fmt: skip
     """Writes contacts' word unless a later one is there (None)."""
     row = await tx.driver.fetchrow(
-        _HEARD, of.account_id, of.id, state, json.dumps(counts), done, total, *error, at
+        _HEARD, of.account_id, of.id, state, json.dumps(counts), done, total, *error, at, holds_lines
     )
     return None if row is None else _import(row)
 
@@ -140,6 +167,8 @@ def _import(row: Record) -> Import:
             tuple(reading.get("fields", ())),
             tuple(reading.get("ignored", ())),
             tuple(Finding.from_json(one) for one in reading.get("findings", ())),
+            reading.get("seed", 0),
+            reading.get("by_line", False),
         ),
         attempts=row["attempts"],
         crashes=row["crashes"],

@@ -1,0 +1,55 @@
+"""contacts.storage.by_line: the steps of finding which lines of a file are to be read, in temporary tables (line_sql)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from mailmaker.common.storage.bulk import copy_in
+from mailmaker.common.storage.engine import Transaction
+from mailmaker.contacts.domain.plans import Plan, Unmatched
+from mailmaker.contacts.storage import line_sql, planning
+from mailmaker.contacts.storage.planning import SLOW
+
+
+async def receive(tx: Transaction, source: AsyncIterator[bytes]) -> int:
+    """Copies a file's lines into a temporary table. Returns how many."""
+    for statement in line_sql.PREPARE:
+        await tx.driver.execute(statement)
+    return await copy_in(tx.driver, "lines", line_sql.COLUMNS, source, form="binary")
+
+
+async def loose(tx: Transaction, plan: Plan) -> list[int]:
+    """The lines that the list does not hold, in order."""
+    statement = line_sql.LOOSE_EITHER if plan.options.mode == "full" else line_sql.LOOSE
+    await tx.driver.execute(statement, plan.account_id, plan.list_id, timeout=SLOW)
+    return [row["line"] for row in await tx.driver.fetch(line_sql.WANTED, timeout=SLOW)]
+
+
+async def match(tx: Transaction, plan: Plan) -> Unmatched:
+    """Whom the lines name that were read: their outline is there."""
+    odd = int((await tx.driver.execute(line_sql.ODD, timeout=SLOW)).rpartition(" ")[2])
+    if few := await planning.few(tx, plan, odd):
+        for statement in line_sql.FEW:
+            await tx.driver.execute(statement)
+    if plan.options.mode == "full":
+        await tx.driver.execute(line_sql.UNMATCHED_EITHER, timeout=SLOW)
+        return await planning.found(tx, few=few)
+    return await planning.looked_up(tx, plan, few=few)
+
+
+async def doubled(tx: Transaction, plan: Plan) -> bool:
+    """Whether one of them has the key of a line that was not read."""
+    found = await tx.driver.fetch(line_sql.NAMED, plan.account_id, plan.list_id, timeout=SLOW)
+    digests = [row["line_digest"] for row in found]
+    return bool(digests and await tx.driver.fetchval(line_sql.DOUBLED, digests, timeout=SLOW))
+
+
+async def again(tx: Transaction) -> None:
+    """Forgets what was found: the whole file comes."""
+    for statement in line_sql.AGAIN:
+        await tx.driver.execute(statement)
+
+
+async def learn(tx: Transaction, plan: Plan) -> None:
+    """Whom an import finds to be as their lines say, the next file need not read."""
+    await tx.driver.execute(line_sql.LEARN, plan.account_id, timeout=SLOW)
