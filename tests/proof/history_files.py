@@ -128,7 +128,15 @@ class Files(Account):
         file = self.sent[pick % len(self.sent)]
         self._import(Import(file.where, file.rows, mode, by_line=by_line))
 
-    @rule(file=files, older=st.none() | picks, since=st.none() | picks, mode=modes, waits=rarely, late=rarely)
+    @rule(
+        file=files,
+        older=st.none() | picks,
+        since=st.none() | picks,
+        mode=modes,
+        waits=rarely,
+        late=rarely,
+        by_line=st.booleans(),
+    )
     def a_file_brings_people_back(
         self,
         file: tuple[str, list[Fields]],
@@ -137,6 +145,7 @@ class Files(Account):
         mode: str,
         waits: bool,
         late: bool,
+        by_line: bool,
     ) -> None:
         """With a lawful basis: who opted out of the list has consented anew, when an older file came, or until now."""
         if older is not None and self.sent:
@@ -145,7 +154,7 @@ class Files(Account):
         else:
             self._keep(*file)
         then = None if since is None or not self.sent else self.sent[since % len(self.sent)]
-        self._import(Import(*file, mode, since=then, lawful=True, waits=waits, late=late))
+        self._import(Import(*file, mode, since=then, lawful=True, waits=waits, late=late, by_line=by_line))
 
     @rule(file=opt_outs, scope=scopes, channel=about, waits=rarely, late=st.booleans())
     def a_file_says_no(

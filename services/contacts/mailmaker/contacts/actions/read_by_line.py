@@ -54,11 +54,12 @@ async def _picked(
     if answer.joined:
         return None
     received = await _outline(house, tx, plan) if loose else 0
-    unmatched = await by_line.match(tx, plan)
+    held = lines - len(loose)
+    unmatched = await by_line.match(tx, plan, held)
     if loose and await by_line.doubled(tx, plan):
         await by_line.again(tx)
         return None
-    return Found(_with(plan, answer), unmatched, received + lines - len(loose))
+    return Found(_with(plan, answer), unmatched, received + held)
 
 
 async def _read(house: Contacts, plan: Plan, lines: Sequence[int] | None) -> LinesRead:

@@ -25,10 +25,10 @@ async def loose(tx: Transaction, plan: Plan) -> list[int]:
     return [row["line"] for row in await tx.driver.fetch(line_sql.WANTED, timeout=SLOW)]
 
 
-async def match(tx: Transaction, plan: Plan) -> Unmatched:
-    """Whom the lines name that were read: their outline is there."""
+async def match(tx: Transaction, plan: Plan, held: int) -> Unmatched:
+    """Whom the lines name that were read: their outline is there. `held`: lines that contacts carry."""
     odd = int((await tx.driver.execute(line_sql.ODD, timeout=SLOW)).rpartition(" ")[2])
-    if few := await planning.few(tx, plan, odd):
+    if few := await planning.few(tx, plan, odd, of=held):
         for statement in line_sql.FEW:
             await tx.driver.execute(statement)
     if plan.options.mode == "full":

@@ -136,14 +136,14 @@ def after_of(row: str) -> str:
 
 
 KNOWN = "SELECT count(contact_id) FROM changes"
-_ONLY = "AND {}.id = ANY(ARRAY(SELECT contact_id FROM changes))"
+_ONLY = "AND {}.id = ANY(ARRAY(SELECT contact_id FROM changes WHERE line IS {}))"
 """Said where a plan writes few known contacts. The planner does not know how few: it would read the whole list's index for
 a hundredth of it, or take a list that was loaded a moment ago for a few rows."""
 
 
 def plan_rows(options: Options, *, few: bool = False) -> str:
     """The statement that stores what is not unchanged. $1 account, $2 import, $3 whether it is being applied."""
-    only = _ONLY.format("o") if few else ""
+    only, only_removed = (_ONLY.format("o", "NOT NULL"), _ONLY.format("o", "NULL")) if few else ("", "")
     written = (*options.standard, *_CONSENTS)
     whole = (*STANDARD_FIELDS, *_CONSENTS)
     made = [*STANDARD_FIELDS, "custom", *_CONSENTS]
@@ -161,7 +161,7 @@ SELECT $1::uuid, $2::uuid, f.action, f.contact_id, f.line, NULL, {_facts(written
 UNION ALL
 SELECT $1::uuid, $2::uuid, f.action, f.contact_id, NULL, NULL,
        {_facts(whole, "o")} || jsonb_build_object('created_at', o.created_at, 'version', o.version), NULL, $3::boolean
-  FROM ({FINAL}) f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE f.action = 'removed' {only}
+  FROM ({FINAL}) f JOIN contacts o ON o.account_id = $1 AND o.id = f.contact_id WHERE f.action = 'removed' {only_removed}
 """
 
 
@@ -184,7 +184,7 @@ UPDATE contacts t SET {", ".join(f"{name} = f.{name}" for name in _SET)}, line_d
   FROM ({FINAL}) f
  WHERE t.account_id = $1 AND t.id = f.contact_id AND NOT f.new AND f.action <> 'removed'
    AND ({", ".join("t." + name for name in _SET)}) IS DISTINCT FROM ({", ".join("f." + name for name in _SET)})
-   {_ONLY.format("t") if few else ""}
+   {_ONLY.format("t", "NOT NULL") if few else ""}
 RETURNING t.id, t.email_key, t.mobile_key, t.email_consent, t.sms_consent, t.version
 )
 INSERT INTO rewritten SELECT * FROM done

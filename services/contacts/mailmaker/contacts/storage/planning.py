@@ -124,10 +124,12 @@ async def compare(tx: Transaction, plan: Plan, unmatched: Unmatched) -> None:
         await tx.driver.execute(plan_sql.REMOVE, timeout=SLOW)
 
 
-async def few(tx: Transaction, plan: Plan, known: int) -> bool:
-    """Whether so many contacts are better looked up one by one than with the whole list."""
+async def few(tx: Transaction, plan: Plan, known: int, *, of: int = 0) -> bool:
+    """Whether so many contacts are better looked up one by one than with the whole list, which has `of` at least."""
     if known <= ALWAYS_LOOKED_UP or known > LOOKED_UP:
         return known <= ALWAYS_LOOKED_UP
+    if known * 4 <= of:
+        return True
     return bool(await tx.driver.fetchval(AT_LEAST, plan.account_id, plan.list_id, known * 4, timeout=SLOW))
 
 
