@@ -56,6 +56,46 @@ async def test_the_same_file_again_writes_nothing(rig: Rig) -> None:
     assert "contacts.removed" not in types
 
 
+@pytest.mark.timeout(600)
+async def test_of_a_file_that_comes_again_new_lines_are_what_they_would_be_in_a_whole_one(rig: Rig) -> None:
+    file = sample(400, 18, rig.directory)
+    list_id, _ = await rig.list_of("lines", file)
+    header, *lines = file.read_text().splitlines()
+    email = lines[7].split('","')[1]
+
+    async def comes(*more: str, at: int | None = None, **options: object) -> dict[str, int]:
+        some = [*lines[::-1], *more] if at is None else [*lines[:at], *more, *lines[at:]]
+        path = rig.directory / "lines.csv"
+        path.write_text("\r\n".join([header, *some, ""]), newline="")
+        done = await rig.import_file(list_id, path, **options)
+        assert done["counts"]["rows"] == len(some)
+        return {
+            name: many for name, many in done["counts"].items() if many and name not in ("rows", "unchanged")
+        }
+
+    def person(number: int, **cells: str) -> str:
+        known = dict(zip(header.split(","), lines[number].strip('"').split('","'), strict=True))
+        return ",".join(f'"{cell}"' for cell in (known | cells).values())
+
+    assert await comes() == {}
+    new = [person(0, email=f"new{i}.{email}", fkey=f"new-{i}") for i in range(3)]
+    refused = person(1, email=f"bad.{email}", birth_date="31/02/1980")
+    assert await comes(*new, refused, new[0].replace("new-0", "new-9")) == {
+        "created": 3,
+        "rejected": 1,
+        "duplicate": 1,
+    }
+    # A new line after the one that is held is its duplicate; before it, it counts.
+    assert await comes(person(7, name="Later"), *new) == {"duplicate": 1}
+    assert await comes(person(7, name="Earlier"), *new, at=0) == {"duplicate": 1, "updated": 1}
+    assert await comes(*new) == {"updated": 1}
+    # A record of two lines is one row.
+    assert await comes(person(9, name="Two\r\nlines", email=f"two.{email}", fkey="two"), *new) == {
+        "created": 1
+    }
+    assert await comes(*new[1:], mode="full") == {"removed": 2}
+
+
 @pytest.mark.timeout(3600)
 async def test_a_full_file_removes_and_its_mail_is_taken_back(rig: Rig) -> None:
     list_id, _ = await rig.list_of("full", sample(RECIPIENTS, 16, rig.directory))

@@ -113,8 +113,8 @@ class Suppression:
 @dataclass
 class Ingest:
     """Staged files that the test wrote, as ingest tells them. `sent` counts the rows that were pulled whole; `wanted` are
-    the lines that were to be read of files told by their lines, None for all. `joined`: a line is no record by itself;
-    `unreadable`: the code of why no line can be read."""
+    the lines that were to be read of files told by their lines, None for all. `joined`: the last line is no record by
+    itself, but the end of the one before; `unreadable`: the code of why no line can be read."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     outlines: dict[str, bytes] = field(default_factory=dict)
@@ -169,6 +169,7 @@ class Ingest:
         if self.joined and wanted is not None:
             return LinesRead(joined=True)
         rows, seed = self.by_line[import_id]
+        rows = rows[:-1] if self.joined else rows
         picked = rows if wanted is None else [row for row in rows if abs(row[0]) in wanted]
         first = {row[1]: row[0] for row in reversed(picked) if row[0] > 0}
         kept = [row for row in picked if row[0] < 0 or first[row[1]] == row[0]]

@@ -108,9 +108,9 @@ async def test_a_new_line_with_the_key_of_another_is_a_duplicate_by_their_order(
 async def test_a_line_that_is_no_record_by_itself_has_the_file_read_whole(rig: Rig) -> None:
     client, list_id = await loaded(rig)
     rig.ingest.joined = True
-    told = await again(rig, client, list_id, people(21, p3="Bea"))
+    told = await again(rig, client, list_id, people(22, p3="Bea"))
     assert told == {"rows": 21, "created": 1, "updated": 1, "unchanged": 19}
-    assert rig.ingest.wanted == [[5, 22], None]
+    assert rig.ingest.wanted == [[5, 22, 23], None]
 
 
 async def test_who_is_as_a_line_says_is_known_by_it_from_then_on(rig: Rig) -> None:

@@ -109,12 +109,14 @@ async def test_only_the_lines_that_contacts_wants_are_read(ingest: Ingest) -> No
 
 async def test_a_line_that_is_no_record_by_itself_has_the_file_read_whole(ingest: Ingest) -> None:
     await applied(ingest, FIRST)
-    _, path = await told_by_lines(ingest, FIRST + b'z@example.it,"Zo\nra",\n')
+    seen, path = await told_by_lines(ingest, FIRST + b'z@example.it,"Zo\nra",\n')
+    assert seen["counts"]["rows"] == 8
     read = (await ingest.internal("POST", f"{path}/read", {"lines": [8, 9]})).json()
     assert (read["joined"], read["rows"]) == (True, 0)
     assert (await ingest.internal("GET", f"{path}/outline")).status_code == 404
     read = (await ingest.internal("POST", f"{path}/read", {"lines": None})).json()
     assert (read["joined"], read["rows"], read["staged"]) == (False, 7, 7)
+    assert (await ingest.show(seen["id"]))["counts"]["rows"] == 7
     assert (await outline(ingest, path))[-1] == (8, "z@example.it")
 
 

@@ -90,6 +90,7 @@ def test_a_file_read_otherwise_is_read_whole(tmp_path: Path) -> None:
     for name, job in {
         "seed": {"known_seed": first.answer.seed + 1},
         "trailer": {"known_seed": first.answer.seed, "trailer": "TOTAL:{rows}"},
+        "announced": {"known_seed": first.answer.seed, "expected_rows": 2},
         "empty": {"known_seed": first.answer.seed, "empty_cells": "erase"},
         "default": {"known_seed": first.answer.seed, "defaults": {"name": "X"}},
         "year": {"known_seed": first.answer.seed, "today": "2027-01-01"},

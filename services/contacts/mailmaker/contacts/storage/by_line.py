@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from mailmaker.common.storage.bulk import copy_in
 from mailmaker.common.storage.engine import Transaction
@@ -16,6 +17,15 @@ async def receive(tx: Transaction, source: AsyncIterator[bytes]) -> int:
     for statement in line_sql.PREPARE:
         await tx.driver.execute(statement)
     return await copy_in(tx.driver, "lines", line_sql.COLUMNS, source, form="binary")
+
+
+@asynccontextmanager
+async def waiting(tx: Transaction, seconds: float) -> AsyncIterator[None]:
+    """Another house is asked meanwhile, which may take so long; a process that is stopped then holds the list as long."""
+    before = await tx.driver.fetchval(line_sql.PATIENCE)
+    await tx.driver.execute(line_sql.SET_PATIENCE, f"{seconds:.0f}s")
+    yield
+    await tx.driver.execute(line_sql.SET_PATIENCE, before)
 
 
 async def loose(tx: Transaction, plan: Plan) -> list[int]:

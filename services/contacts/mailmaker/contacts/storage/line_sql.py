@@ -15,6 +15,8 @@ PREPARE = (
     "CREATE TEMP TABLE loose (line int, contact_id uuid, key_text text) ON COMMIT DROP",
     "SET LOCAL plan_cache_mode = force_custom_plan",
 )
+PATIENCE = "SELECT current_setting('idle_in_transaction_session_timeout')"
+SET_PATIENCE = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 LOOSE = f"""
 INSERT INTO loose (line)
 SELECT l.line FROM lines l

@@ -80,7 +80,10 @@ class LineReader:
                 raise UnknownImport("no such import waits to be read")
             answer = await self._staged(held, wanted)
             if answer.code is None and not answer.joined:
-                await store.has_read(tx, held, {"rejected": answer.rejected, "duplicate": answer.duplicate})
+                counts = {"rejected": answer.rejected, "duplicate": answer.duplicate}
+                # Of records that cross line ends there are fewer than lines.
+                whole = {} if wanted is not None else {"rows": answer.rows}
+                await store.has_read(tx, held, counts | whole)
         return LinesRead(
             joined=answer.joined,
             rows=answer.rows,

@@ -20,7 +20,8 @@ from mailmaker.ingest.readers.staging import ROW_LIMIT
 
 def outlined(it: Looked, lines: Path, rejects: Path) -> Answer | None:
     """Writes an entry a line, and the head of a rejects file. None: the file is to be read, since the list does not hold
-    lines that were read in the same way, or two lines are the same, or the header is more than one. Raises Unreadable."""
+    lines that were read in the same way, or two lines are the same, or the header is more than one, or there are not as
+    many as were announced. Raises Unreadable."""
     job = it.job
     if job.known_seed != it.seeds[1] or job.wanted or job.naming or it.trailer is not None:
         return None
@@ -38,7 +39,7 @@ def outlined(it: Looked, lines: Path, rejects: Path) -> Answer | None:
             rows += len(marks)
         out.write(outlines.END)
         synced(out)
-    if not 0 < rows <= ROW_LIMIT or keys.repeated():
+    if not 0 < rows <= ROW_LIMIT or job.expected_rows not in (None, rows) or keys.repeated():
         return None
     with open(rejects, "w", encoding="utf-8", newline="") as bad:
         begun(it.opening.mapped, bad)
