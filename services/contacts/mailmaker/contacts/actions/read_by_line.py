@@ -39,7 +39,7 @@ class NotRead(Exception):
 async def find(house: Contacts, tx: Transaction, plan: Plan, lines: int) -> Found:
     """Looks which of so many lines the list does not hold. Raises NotRead; Unreachable where ingest does not answer."""
     loose = await by_line.loose(tx, plan)
-    found = await _picked(house, tx, plan, loose, lines) if worth_picking(len(loose), lines) else None
+    found = await _picked(house, tx, plan, loose, lines) if worth_picking(loose, lines) else None
     if found is not None:
         return found
     answer = await _read(house, tx, plan, None, lines)
@@ -49,15 +49,13 @@ async def find(house: Contacts, tx: Transaction, plan: Plan, lines: int) -> Foun
     return Found(read, await planning.match(tx, read), received)
 
 
-async def _picked(
-    house: Contacts, tx: Transaction, plan: Plan, loose: Sequence[int], lines: int
-) -> Found | None:
-    """Has these lines read. None where only the whole file tells what it says."""
-    answer = await _read(house, tx, plan, loose, lines) if loose else LinesRead()
+async def _picked(house: Contacts, tx: Transaction, plan: Plan, loose: int, lines: int) -> Found | None:
+    """Has the lines read that the list does not hold. None where only the whole file tells what it says."""
+    answer = await _read(house, tx, plan, await by_line.wanted(tx), lines) if loose else LinesRead()
     if answer.joined:
         return None
     received = await _outline(house, tx, plan) if loose else 0
-    held = lines - len(loose)
+    held = lines - loose
     unmatched = await by_line.match(tx, plan, held)
     if loose and await by_line.doubled(tx, plan):
         await by_line.again(tx)

@@ -216,7 +216,7 @@ class Unmatched:
         return self.known == 0 and pulled and options.mode != "update"
 
 
-MOST_LINES = 250_000
+MOST_LINES = 100_000
 """More lines than these are better read with the whole file, and so is a quarter of them: two cores then share the work."""
 
 

@@ -28,11 +28,16 @@ async def waiting(tx: Transaction, seconds: float) -> AsyncIterator[None]:
     await tx.driver.execute(line_sql.SET_PATIENCE, before)
 
 
-async def loose(tx: Transaction, plan: Plan) -> list[int]:
-    """The lines that the list does not hold, in order."""
+async def loose(tx: Transaction, plan: Plan) -> int:
+    """Finds the lines that the list does not hold. Returns how many."""
     statement = line_sql.LOOSE_EITHER if plan.options.mode == "full" else line_sql.LOOSE
     await tx.driver.execute(statement, plan.account_id, plan.list_id, timeout=SLOW)
-    return [row["line"] for row in await tx.driver.fetch(line_sql.WANTED, timeout=SLOW)]
+    return int(await tx.driver.fetchval(line_sql.MANY, timeout=SLOW))
+
+
+async def wanted(tx: Transaction) -> list[int]:
+    """Their numbers, in order."""
+    return list(await tx.driver.fetchval(line_sql.WANTED, timeout=SLOW) or ())
 
 
 async def match(tx: Transaction, plan: Plan, held: int) -> Unmatched:
@@ -49,8 +54,7 @@ async def match(tx: Transaction, plan: Plan, held: int) -> Unmatched:
 
 async def doubled(tx: Transaction, plan: Plan) -> bool:
     """Whether one of them has the key of a line that was not read."""
-    found = await tx.driver.fetch(line_sql.NAMED, plan.account_id, plan.list_id, timeout=SLOW)
-    digests = [row["line_digest"] for row in found]
+    digests = await tx.driver.fetchval(line_sql.NAMED, plan.account_id, plan.list_id, timeout=SLOW)
     return bool(digests and await tx.driver.fetchval(line_sql.DOUBLED, digests, timeout=SLOW))
 
 

@@ -31,7 +31,8 @@ SELECT l.line, c.id, c.key_text
  WHERE l.line IS NULL OR c.id IS NULL
 """
 """Both: $1 account, $2 list."""
-WANTED = "SELECT line FROM loose WHERE line IS NOT NULL ORDER BY line"
+MANY = "SELECT count(line) FROM loose"
+WANTED = "SELECT array_agg(line ORDER BY line) FROM loose WHERE line IS NOT NULL"
 ODD = "INSERT INTO odd SELECT line, at, key_text FROM outline WHERE line > 0"
 # As plan_sql.UNMATCHED_EITHER, of the contacts that are loose.
 UNMATCHED_EITHER = """
@@ -41,7 +42,7 @@ SELECT o.line, o.at, c.contact_id
  WHERE o.line IS NULL OR o.line > 0
 """
 NAMED = f"""
-SELECT c.line_digest FROM contacts c
+SELECT array_agg(c.line_digest) FROM contacts c
  WHERE c.account_id = $1 AND c.list_id = $2 AND c.key_text = ANY (ARRAY(SELECT key_text FROM outline WHERE line > 0))
    AND {STANDS}
 """
