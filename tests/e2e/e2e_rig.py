@@ -1,7 +1,7 @@
 """The whole street on one machine, and hands to shake it with: kill, stop, continue, count.
 
 Everything is done and seen from outside: public HTTP, SMTP, signals, the sink's ledger. PostgreSQL is read only where a
-promise is about PostgreSQL's own counters.
+promise is about what PostgreSQL wrote.
 """
 
 from __future__ import annotations

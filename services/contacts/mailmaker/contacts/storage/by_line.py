@@ -60,8 +60,7 @@ async def doubled(tx: Transaction, plan: Plan) -> bool:
 
 async def again(tx: Transaction) -> None:
     """Forgets what was found: the whole file comes."""
-    for statement in line_sql.AGAIN:
-        await tx.driver.execute(statement)
+    await tx.driver.execute(line_sql.AGAIN)
 
 
 async def learn(tx: Transaction, plan: Plan) -> None:

@@ -51,7 +51,7 @@ SELECT array_agg(c.line_digest) FROM contacts c
 DOUBLED = "SELECT count(*) > 0 FROM lines WHERE digest = ANY($1::uuid[])"
 """Whether a line that was read has the key of one that was not: which of the two comes first decides, and the other is told
 as a duplicate; so the file is read whole. $1 the digests that are NAMED."""
-AGAIN = ("TRUNCATE outline, odd, unmatched, loose",)
+AGAIN = "TRUNCATE outline, odd, unmatched, loose"
 FEW = ("SET LOCAL enable_nestloop = on", "ANALYZE outline", "ANALYZE odd")
 LEARN = """
 UPDATE contacts c SET line_digest = s.digest, line_version = c.version
