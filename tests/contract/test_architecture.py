@@ -16,7 +16,7 @@ FORBIDDEN_NAMES = {"utils", "helpers", "service", "manager", "base", "core", "mi
 ROOMS = {"api", "events", "actions", "domain", "storage"}
 EXTRA_ROOMS = {
     "ingest": {"readers", "drop"},
-    "dispatch": {"render", "relay", "track"},
+    "dispatch": {"render", "relay", "track", "egress", "sms"},
     "fbl": {"inbound", "parse"},
 }
 FILES = {"main.py", "settings.py", "errors.py", "__init__.py"}

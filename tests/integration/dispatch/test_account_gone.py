@@ -22,7 +22,7 @@ from mailmaker.dispatch.actions.claim_batch import claim_batch
 from mailmaker.dispatch.actions.stop_account import stopping
 from mailmaker.dispatch.actions.watch import glance
 from mailmaker.dispatch.domain.directives import directives_of, latest
-from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.domain.running import Order, RunningMailing
 from mailmaker.dispatch.storage import directives as standing
 from mailmaker.dispatch.storage import relays
 from mailmaker.dispatch.storage.archive import PARTS
@@ -68,12 +68,16 @@ def running(street: Street, mailing_id: UUID, lists: tuple[UUID, ...]) -> Runnin
         valid_until=CLOCK.now() + timedelta(days=1),
         due=True,
         over=False,
+        sender_id=mailing_id,
+        sender_domain="demo.test",
+        tag=None,
+        pooled=False,
     )
 
 
 async def a_fence(street: Street) -> int:
     async with street.db.platform() as tx:
-        return await relays.take(tx, 30.0, "host", 1)
+        return await relays.take(tx, 30.0, "host", 1, "")
 
 
 async def test_a_closed_account_is_claimed_nothing_of_and_goes_on_when_it_is_reopened(street: Street) -> None:
@@ -83,9 +87,9 @@ async def test_a_closed_account_is_claimed_nothing_of_and_goes_on_when_it_is_reo
     assert (await glance(street.db, 0, 0)).running == [], "a relay drops its mailings, also those it holds"
     fence = await a_fence(street)
     of = running(street, mailing.id, (list_id,))
-    assert await claim_batch(street.db, CLOCK, of, fence, 10) == []
+    assert await claim_batch(street.db, CLOCK, Order(of), fence, 10) == []
     await close(street, "open")
-    assert len(await claim_batch(street.db, CLOCK, of, fence, 10)) == 10
+    assert len(await claim_batch(street.db, CLOCK, Order(of), fence, 10)) == 10
 
 
 async def test_what_is_left_of_an_account_names_nobody(street: Street) -> None:

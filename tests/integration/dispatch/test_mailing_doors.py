@@ -20,7 +20,7 @@ from mailmaker.dispatch.actions.settle_mailings import Settler
 from mailmaker.dispatch.actions.verify_domain import OwnZone
 from mailmaker.dispatch.api import domains, mailings, templates
 from mailmaker.dispatch.api.desk import Desk
-from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.domain.running import Order, RunningMailing
 from mailmaker.dispatch.storage import relays
 from mailmaker.dispatch.storage.seal import Seal
 
@@ -193,12 +193,24 @@ async def test_a_capped_contact_is_told_which_mailing_won(http: httpx.AsyncClien
     listed = street.contacts.open_list([ann], {"day": 1})
     first, second = await street.mailing(listed), await street.mailing(listed)
     async with street.db.platform() as tx:
-        fence = await relays.take(tx, 60, "test", 1)
+        fence = await relays.take(tx, 60, "test", 1, "")
     for made in (first, second):
         running = RunningMailing(
-            street.account_id, made.id, made.number, "email", "marketing", (listed,), None, True, False
+            street.account_id,
+            made.id,
+            made.number,
+            "email",
+            "marketing",
+            (listed,),
+            None,
+            True,
+            False,
+            made.sender,
+            "demo.test",
+            None,
+            False,
         )
-        await claim_batch(street.db, CLOCK, running, fence, 10)
+        await claim_batch(street.db, CLOCK, Order(running), fence, 10)
 
     answer = await http.get("/v1/decisions", params={"contact": str(ann.contact_id)})
     won, lost = answer.json()["items"]

@@ -22,7 +22,7 @@ from mailmaker.common.storage.engine import Database
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.dispatch.actions.apply_feed import FeedApplier
 from mailmaker.dispatch.actions.claim_batch import claim_batch
-from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.domain.running import Order, RunningMailing
 from mailmaker.dispatch.storage import outcomes, relays
 from mailmaker.dispatch.storage.outcomes import Ended
 from mailmaker.dispatch.storage.returns import give_back
@@ -67,7 +67,7 @@ class Relay:
 
     async def work(self, mailings: list[RunningMailing], stop: asyncio.Event) -> None:
         async with self._db.platform() as tx:
-            fence = await relays.take(tx, 600, "test", 1)
+            fence = await relays.take(tx, 600, "test", 1, "")
         room = asyncio.Semaphore(4)
         async with asyncio.TaskGroup() as sending:
             await self._claim_on(mailings, stop, fence, room, sending)
@@ -82,7 +82,7 @@ class Relay:
     ) -> None:
         while not stop.is_set():
             mailing = self._chance.choice(mailings)
-            claimed = await claim_batch(self._slow, CLOCK, mailing, fence, self._chance.randint(5, 40))
+            claimed = await claim_batch(self._slow, CLOCK, Order(mailing), fence, self._chance.randint(5, 40))
             if not claimed:
                 await asyncio.sleep(0.01)
             self._seen.claimed.extend(row["contact_id"] for row in claimed)
@@ -95,7 +95,7 @@ class Relay:
         attempts = {row["id"]: row for row in rows}
         beginning = [(mailing.account_id, row["id"], row["attempt_id"]) for row in rows]
         async with self._slow.platform() as tx:
-            found = await outcomes.settle_and_begin(tx.driver, [], beginning, fence, "test")
+            found = await outcomes.settle_and_begin(tx.driver, [], beginning, fence)
             begun = [row["id"] for row in found if row["begun"]]
         await asyncio.sleep(self._chance.random() ** 3)
         now = CLOCK.now()
@@ -115,12 +115,13 @@ class Relay:
                 "ok",
                 0,
                 now,
+                "test",
             )
             for one in begun
             if (state := self._chance.choice(["delivered", "deferred", "deferred", "stuck"])) != "stuck"
         ]
         async with self._slow.platform() as tx:
-            rows_back = await outcomes.settle_and_begin(tx.driver, ended, [], fence, "test")
+            rows_back = await outcomes.settle_and_begin(tx.driver, ended, [], fence)
             await give_back(tx, [row for row in rows_back if not row["begun"]])
 
 
@@ -157,6 +158,10 @@ async def test_no_send_begins_after_enforced(street: Street) -> None:
             tuple(r["list_ids"]),
             r["valid_until"],
             True,
+            False,
+            r["sender_id"],
+            "demo.test",
+            None,
             False,
         )
         for r in rows

@@ -2,12 +2,14 @@
 
 Problem
 |-- NotFound 404
-|   |-- UnknownDomain, UnknownTemplate, UnknownMailing, UnknownMessage
+|   |-- UnknownDomain, UnknownTemplate, UnknownMailing, UnknownMessage, UnknownPool, UnknownSource, UnknownRoute,
+|   |   UnknownAccount
 |-- Invalid 422
 |   |-- Unbuildable        template.invalid: the template cannot be used; faults name /subject, /html or /text
 |   |-- NotAvailable       not_available: asked for something this release does not do yet (SMS)
 |-- Conflict 409
-|   |-- Exists             exists: a second one of the same name
+|   |-- Exists             exists: a second one of the same name, or of an address
+|   |-- InUse              in_use: something still depends on it
 |   |-- WrongState         mailing.state: the mailing is not in a state that allows the verb
 |   |-- NotReady           mailing.not_ready: the preflight found blockers
 |-- Unavailable 503 (temporary)
@@ -42,6 +44,30 @@ class UnknownMessage(NotFound):
     code = "message.unknown"
 
 
+class UnknownPool(NotFound):
+    """No such pool in this account."""
+
+    code = "pool.unknown"
+
+
+class UnknownSource(NotFound):
+    """No such source in this account."""
+
+    code = "source.unknown"
+
+
+class UnknownRoute(NotFound):
+    """No such rule in this account."""
+
+    code = "route.unknown"
+
+
+class UnknownAccount(NotFound):
+    """No such account: the operator named one that never was."""
+
+    code = "account.unknown"
+
+
 class Unbuildable(Invalid):
     """A template that cannot be read or may not be sent."""
 
@@ -56,9 +82,15 @@ class NotAvailable(Invalid):
 
 
 class Exists(Conflict):
-    """A second one of the same name."""
+    """A second one of the same name, or of an address."""
 
     code = "exists"
+
+
+class InUse(Conflict):
+    """Something still depends on it."""
+
+    code = "in_use"
 
 
 class WrongState(Conflict):

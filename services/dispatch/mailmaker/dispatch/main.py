@@ -23,24 +23,38 @@ from mailmaker.common.web.keyring import KeyRing, RemoteKeys
 from mailmaker.common.web.ready import keys_are_fresh, schema_is_current
 from mailmaker.dispatch.actions.apply_feed import FeedApplier
 from mailmaker.dispatch.actions.expand_audience import Expander
+from mailmaker.dispatch.actions.find_sites import FindSites
 from mailmaker.dispatch.actions.settle_mailings import Settler
 from mailmaker.dispatch.actions.stop_account import stopping
 from mailmaker.dispatch.actions.sweep_leases import LeaseSweeper
 from mailmaker.dispatch.actions.verify_domain import OwnZone
 from mailmaker.dispatch.actions.watermark import feed_is_fresh
-from mailmaker.dispatch.api import domains, internal, mailings, templates
+from mailmaker.dispatch.api import domains, egress, internal, mailings, templates
 from mailmaker.dispatch.api.desk import Desk
 from mailmaker.dispatch.events.hears import CONSUMER, hears
 from mailmaker.dispatch.relay.connect import Smarthost
+from mailmaker.dispatch.relay.mx import MxResolver
 from mailmaker.dispatch.relay.resolver import SystemResolver
-from mailmaker.dispatch.relay.worker import Relay, RelaySettings
+from mailmaker.dispatch.relay.shaped import load
+from mailmaker.dispatch.relay.shift import RelaySettings
+from mailmaker.dispatch.relay.source import Sources
+from mailmaker.dispatch.relay.worker import Relay
 from mailmaker.dispatch.render.mail import Doors
 from mailmaker.dispatch.settings import Settings
 from mailmaker.dispatch.storage.emptying import EMPTYING
 from mailmaker.dispatch.storage.seal import Seal
 
 NAME = "dispatch"
-PATHS = ("/v1/domains", "/v1/senders", "/v1/templates", "/v1/mailings", "/v1/decisions")
+PATHS = (
+    "/v1/domains",
+    "/v1/senders",
+    "/v1/templates",
+    "/v1/mailings",
+    "/v1/decisions",
+    "/v1/pools",
+    "/v1/sources",
+    "/v1/routes",
+)
 
 
 async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
@@ -57,13 +71,15 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
     follower = FeedFollower(suppression, pepper_check(shared.pepper_bytes))
     applier = FeedApplier(db, follower, clock, metrics, patience=settings.feed_patience)
     resolver = OwnZone(settings.demo_zone, db, shared.mail_domain, SystemResolver())
+    mx = MxResolver(clock, settings.nameserver or None, allow_private=settings.private_targets)
+    shaping = load(settings.shaping)
     app = create_app(
         NAME,
-        [domains.router, templates.router, mailings.router, internal.router],
+        [domains.router, egress.router, templates.router, mailings.router, internal.router],
         shared=shared,
         keyring=keyring,
         metrics=metrics,
-        state=Desk(db, contacts, resolver, seal, clock, shared.mail_domain),
+        state=Desk(db, contacts, resolver, seal, clock, shared.mail_domain, mx, shaping),
         ready={"schema": schema_is_current(db), "keys": keys_are_fresh(keyring), "feed": feed_is_fresh(db)},
         description="Mailings: who gets them, who got them, and why not.",
     )
@@ -73,6 +89,7 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Expander(db, contacts, keyring, clock),
         Settler(db, clock),
         LeaseSweeper(db, metrics),
+        FindSites(db, mx, shaping, clock),
         Consumer(
             db, bus, CONSUMER, hears(db, contacts, applier.wake), figures, member=settings.member or None
         ),
@@ -82,14 +99,17 @@ async def build(settings: Settings, shared: Shared, bus: Bus) -> Running:
         Handover(db, {"suppression": suppression}, figures),
     ]
     if settings.relay:
-        workers.append(Relay(db, clock, keys, seal, _relay(settings, shared), metrics))
-    return Running(app, workers, (db, contacts, suppression, keyring))
+        told = _relay(settings, shared)
+        sources = Sources(clock, mx, shaping, seal, told.smarthost, settings.smtp_port)
+        workers.append(Relay(db, clock, keys, seal, told, metrics, sources))
+    return Running(app, workers, (db, contacts, suppression, keyring, mx))
 
 
 def _relay(settings: Settings, shared: Shared) -> RelaySettings:
     host, _, port = settings.smarthost.rpartition(":")
     return RelaySettings(
-        smarthost=Smarthost(host, int(port), settings.ehlo),
+        smarthost=Smarthost(host, int(port), settings.ehlo) if settings.smarthost else None,
+        paths=settings.paths,
         doors=Doors(shared.base_url, shared.mail_domain),
         connections=settings.connections,
         nice=settings.nice,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mailmaker.common.ops.settings import ServiceSettings
 from pydantic import Field, SecretStr
 
@@ -17,9 +19,31 @@ class Settings(ServiceSettings):
         "", description="A domain whose DNS the platform answers itself; empty in production."
     )
     smarthost: str = Field(
-        "127.0.0.1:2525", description="The SMTP server that takes every message, host:port."
+        "127.0.0.1:2525",
+        description="The SMTP server, host:port, that takes the mail of accounts without pools of their own, and what"
+        " sources with the driver sandbox send. Empty: mail without a pool waits.",
     )
-    connections: int = Field(20, ge=1, le=1000, description="SMTP connections of one relay.")
+    shaping: Path | None = Field(
+        None, description="A shaping.toml of yours, laid over the one that comes with the product."
+    )
+    nameserver: str = Field(
+        "", description="The DNS server to ask, IP or IP:port; empty: those of the machine."
+    )
+    smtp_port: int = Field(
+        25,
+        ge=1,
+        le=65535,
+        description="Where recipients' servers listen; other than 25 only in a closed network.",
+    )
+    private_targets: bool = Field(
+        False, description="Whether mail may go to private and loopback addresses: only in a closed network."
+    )
+    paths: int = Field(
+        200, ge=1, le=10_000, description="Egress paths (a source to a site) that one process leads at most."
+    )
+    connections: int = Field(
+        20, ge=1, le=1000, description="SMTP connections of one process to the smarthost."
+    )
     relay: bool = Field(
         True, description="Whether this process sends. One that does not puts every no into force faster."
     )

@@ -21,8 +21,13 @@ from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.storage.ids import new_id
 from mailmaker.dispatch.domain.retry import RetryPlan
+from mailmaker.dispatch.domain.shaping import Shaping
 from mailmaker.dispatch.relay.connect import Smarthost
-from mailmaker.dispatch.relay.worker import Relay, RelaySettings
+from mailmaker.dispatch.relay.mx import MxResolver
+from mailmaker.dispatch.relay.shaped import shipped
+from mailmaker.dispatch.relay.shift import RelaySettings
+from mailmaker.dispatch.relay.source import Sources
+from mailmaker.dispatch.relay.worker import Relay
 from mailmaker.dispatch.render.mail import Doors
 from mailmaker.dispatch.storage.seal import Seal
 
@@ -50,13 +55,16 @@ class Stage:
     sender: UUID = field(default_factory=new_id)
     template: UUID = field(default_factory=new_id)
     mailings: list[UUID] = field(default_factory=list)
+    number: int = 7
 
     async def set_up(self) -> Stage:
         now = datetime.now(UTC)
         sealed = SEAL.close(PEM, self.account, self.domain)
         async with self.db.platform() as tx:
             run = tx.driver.execute
-            await run("INSERT INTO known_accounts VALUES ($1, 7, 'Demo', 'open', 1)", self.account)
+            await run(
+                "INSERT INTO known_accounts VALUES ($1, $2, 'Demo', 'open', 1)", self.account, self.number
+            )
             await run(
                 "INSERT INTO domains (account_id, id, name, state, selector, public_key, private_key, created_at)"
                 " VALUES ($1, $2, 'demo.test', 'verified', 'mm1', $3, $4, $5)",
@@ -112,6 +120,8 @@ class Stage:
         mail_class: str = "marketing",
         valid_until: datetime | None = None,
         state: str = "running",
+        tag: str | None = None,
+        lists: list[UUID] | None = None,
     ) -> UUID:
         mailing = new_id()
         self.mailings.append(mailing)
@@ -119,9 +129,9 @@ class Stage:
             await tx.driver.execute(
                 "INSERT INTO mailings (account_id, account_number, id, number, name, channel, class, state, template_id,"
                 " sender_id, domain_id, list_ids, subject, html, body, fields, from_name, from_email, created_at,"
-                " started_at, expanded_at, valid_until)"
+                " started_at, expanded_at, valid_until, tag)"
                 " VALUES ($1, 7, $2, $3, 'm', 'email', $4, $5, $6, $7, $8, $9, $10, $11, $12, '{name}', 'Società Demo',"
-                " 'news@demo.test', now(), now(), now(), $13)",
+                " 'news@demo.test', now(), now(), now(), $13, $14)",
                 self.account,
                 mailing,
                 len(self.mailings),
@@ -130,11 +140,12 @@ class Stage:
                 self.template,
                 self.sender,
                 self.domain,
-                [list_id],
+                lists or [list_id],
                 subject,
                 html,
                 "Ciao {{ name }}\n{{ unsubscribe_url }}\n",
                 valid_until,
+                tag,
             )
         return mailing
 
@@ -148,11 +159,13 @@ class Stage:
         merge: dict[str, Any] | None = None,
         fkey: bool = False,
         mail_class: str = "marketing",
+        domain: str = "example.com",
+        lane: str | None = None,
     ) -> list[UUID]:
         """One message to each contact; contact n of any list has the address of its id."""
         rows = []
         for contact in contacts:
-            address = f"c{contact.hex}@example.com"
+            address = f"c{contact.hex}@{domain}"
             key = address_key(PEPPER, self.account, "email", address)
             name = merge if merge is not None else {"name": f"Mario {contact.hex[-4:]}"}
             rows.append(
@@ -172,13 +185,14 @@ class Stage:
                     fkey_subject(list_id, contact.hex) if fkey else None,
                     json.dumps(name),
                     "queued",
+                    lane,
                 )
             )
         async with self.db.platform() as tx:
             await tx.driver.executemany(
                 "INSERT INTO messages (account_id, id, mailing_id, list_id, contact_id, channel, class, address, fkey,"
-                " address_key, address_subject, contact_subject, fkey_subject, merge, state, due_at)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, now())",
+                " address_key, address_subject, contact_subject, fkey_subject, merge, state, lane, due_at)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now())",
                 rows,
             )
             await tx.driver.execute("SELECT 1")
@@ -224,14 +238,27 @@ class Stage:
         async with self.db.platform() as tx:
             await tx.driver.execute(sql, *values)
 
-    def relay(self, port: int, *, connections: int = 4, plan: RetryPlan | None = None) -> Relay:
+    def relay(
+        self,
+        port: int | None,
+        *,
+        connections: int = 4,
+        plan: RetryPlan | None = None,
+        nameserver: str | None = None,
+        smtp_port: int = 25,
+        shaping: Shaping | None = None,
+    ) -> Relay:
+        clock = SystemClock()
+        server = None if port is None else Smarthost("127.0.0.1", port, "relay.demo.test")
         settings = RelaySettings(
-            Smarthost("127.0.0.1", port, "relay.demo.test"),
+            server,
             DOORS,
             connections=connections,
             plan=plan or RetryPlan(requeue=timedelta(milliseconds=50)),
         )
-        return Relay(self.db, SystemClock(), KEYS, SEAL, settings, Metrics())
+        mx = MxResolver(clock, nameserver, allow_private=True)
+        sources = Sources(clock, mx, shaping or shipped(), SEAL, server, smtp_port)
+        return Relay(self.db, clock, KEYS, SEAL, settings, Metrics(), sources)
 
 
 async def until(question: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ class Seen:
     mail_from: str
     rcpt: str
     data: bytes
+    peer: str = ""
 
 
 @dataclass
@@ -35,6 +37,9 @@ class ScriptedServer:
     pipelined: bool = False
     waiting_dots: int = 0
     port: int = 0
+    by_peer: Counter[str] = field(default_factory=Counter)
+    most_by_peer: Counter[str] = field(default_factory=Counter)
+    """Connections open at once from one address: now, and the most there ever were."""
 
     def _answer(self, verb: str, usual: bytes) -> bytes | None:
         script = self.answers.get(verb)
@@ -43,15 +48,19 @@ class ScriptedServer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open_now += 1
+        peer = writer.get_extra_info("peername")[0]
+        self.by_peer[peer] += 1
+        self.most_by_peer[peer] = max(self.most_by_peer[peer], self.by_peer[peer])
         try:
-            await self._talk(reader, writer)
+            await self._talk(reader, writer, peer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             self.open_now -= 1
+            self.by_peer[peer] -= 1
             writer.close()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
         taken = 0
         banner = self._answer("BANNER", b"220 scripted")
         if banner is None:
@@ -97,7 +106,7 @@ class ScriptedServer:
                 if answer is None:
                     return
                 if answer.startswith(b"2"):
-                    self.seen.append(Seen(mail_from, rcpt, data))
+                    self.seen.append(Seen(mail_from, rcpt, data, peer))
                 writer.write(answer + b"\r\n")
                 mail_from = rcpt = ""
                 taken += 1
@@ -113,7 +122,9 @@ class ScriptedServer:
 
 
 @contextlib.asynccontextmanager
-async def serving(script: ScriptedServer) -> AsyncIterator[ScriptedServer]:
+async def serving(
+    script: ScriptedServer, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[ScriptedServer]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,7 +133,7 @@ async def serving(script: ScriptedServer) -> AsyncIterator[ScriptedServer]:
         tasks.add(task)
         await script.serve(reader, writer)
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=2**22)
+    server = await asyncio.start_server(talk, host, port, limit=2**22)
     script.port = server.sockets[0].getsockname()[1]
     try:
         yield script

@@ -16,8 +16,8 @@ from mailmaker.dispatch.actions.claim_batch import claim_batch
 from mailmaker.dispatch.actions.hold_lease import leave, renew_lease, take_lease
 from mailmaker.dispatch.actions.sweep_leases import LeaseSweeper
 from mailmaker.dispatch.actions.watch import glance
-from mailmaker.dispatch.domain.running import RunningMailing
-from mailmaker.dispatch.storage.outcomes import Ended
+from mailmaker.dispatch.domain.running import Order, RunningMailing
+from mailmaker.dispatch.storage.outcomes import Ended, Unbegun
 from relay_stage import Stage, contacts
 
 CLOCK = SystemClock()
@@ -29,7 +29,7 @@ async def mailing_of(stage: Stage, mailing: UUID) -> RunningMailing:
 
 
 async def claimed(stage: Stage, mailing: UUID, fence: int = 1, limit: int = 500) -> list[Any]:
-    return await claim_batch(stage.db, CLOCK, await mailing_of(stage, mailing), fence, limit)
+    return await claim_batch(stage.db, CLOCK, Order(await mailing_of(stage, mailing)), fence, limit)
 
 
 def ended(stage: Stage, row: Any, state: str, **about: Any) -> Ended:
@@ -41,6 +41,7 @@ def ended(stage: Stage, row: Any, state: str, **about: Any) -> Ended:
         "reply_text": "ok",
         "feed_stamp": 1,
         "ended_at": datetime.now(UTC),
+        "source": "test",
     }
     return Ended(
         account_id=stage.account, id=row["id"], attempt_id=row["attempt_id"], state=state, **(plain | about)
@@ -125,7 +126,7 @@ async def test_a_reservation_comes_back_when_the_message_does_not_go(stage: Stag
     await stage.messages(first, in_list, people)
     lease = await take_lease(stage.db, CLOCK)
     rows = await claimed(stage, first, lease.fence)
-    door = BeginAndSettle(stage.db, "test")
+    door = BeginAndSettle(stage.db)
     begun = await door.group([], [beginning(stage, row) for row in rows[:3]], lease.fence)
     assert begun == {row["id"] for row in rows[:3]}
     due = datetime.now(UTC) + timedelta(hours=1)
@@ -138,7 +139,7 @@ async def test_a_reservation_comes_back_when_the_message_does_not_go(stage: Stag
         [],
         lease.fence,
     )
-    await unclaim(stage.db, [(beginning(stage, rows[3]), "queued", None)], lease.fence)
+    await unclaim(stage.db, [Unbegun(beginning(stage, rows[3]))], lease.fence)
     assert await stage.states() == {"delivered": 1, "deferred": 1, "uncertain": 1, "queued": 1}
     counts = sorted(len(row["instants"]) for row in await stage.rows("SELECT instants FROM caps"))
     assert counts == [0, 0, 1, 1]
@@ -155,7 +156,7 @@ async def test_only_what_is_claimed_under_the_fence_and_still_good_begins(stage:
     rows = await claimed(stage, mailing, fence=5)
     by_contact = {row["contact_id"]: row for row in rows}
     a, b, c, d, e, f = (by_contact[person] for person in people)
-    door = BeginAndSettle(stage.db, "test")
+    door = BeginAndSettle(stage.db)
     await stage.run("UPDATE messages SET fence = 6 WHERE id = $1", b["id"])
     await stage.run("UPDATE messages SET claimed_until = now() - interval '1 second' WHERE id = $1", c["id"])
     await stage.suppress(bytes(d["address_subject"]), number=1)
@@ -175,7 +176,7 @@ async def test_a_late_outcome_of_the_same_attempt_settles_what_was_uncertain(sta
     await stage.messages(mailing, in_list, contacts(5))
     lease = await take_lease(stage.db, CLOCK)
     rows = await claimed(stage, mailing, lease.fence)
-    door = BeginAndSettle(stage.db, "test")
+    door = BeginAndSettle(stage.db)
     await door.group([], [beginning(stage, row) for row in rows[:4]], lease.fence)
     await stage.run("UPDATE relays SET lease_until = now() - interval '1 second'")
     sweeper = LeaseSweeper(stage.db, Metrics())
@@ -225,7 +226,7 @@ async def test_a_process_with_a_wrong_clock_claims_nothing_under_a_calendar_cap(
     await stage.messages(mailing, in_list, contacts(2))
     running = await mailing_of(stage, mailing)
     for wrong in (timedelta(days=1, hours=1), -timedelta(days=1, hours=1)):
-        assert await claim_batch(stage.db, FakeClock(datetime.now(UTC) + wrong), running, 1, 10) == []
+        assert await claim_batch(stage.db, FakeClock(datetime.now(UTC) + wrong), Order(running), 1, 10) == []
     assert await stage.states() == {"queued": 2}
 
 

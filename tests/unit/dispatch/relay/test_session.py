@@ -47,6 +47,8 @@ def mail() -> Mail:
         good_until=1e9,
         envelope=b"MAIL FROM:<b@x>\r\nRCPT TO:<a@y>\r\n",
         data=b"Subject: x\r\n\r\nbody\r\n.\r\n",
+        domain="y",
+        pooled=False,
     )
 
 

@@ -18,6 +18,9 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "dispatch": (
         "dispatch/domains.jsonl",
         "dispatch/senders.jsonl",
+        "dispatch/pools.jsonl",
+        "dispatch/sources.jsonl",
+        "dispatch/routes.jsonl",
         "dispatch/templates.jsonl",
         "dispatch/mailings.jsonl",
         "dispatch/messages.jsonl",

@@ -70,8 +70,8 @@ async def export(
     - `account`, `api_keys`, `lists`, `fields`, `segments`, `imports` (their plans and counts), `contacts` with their
       consents, `history`
     - `ingest/`: `imports` as they were sent, `profiles`, `drops`, `drop_files`, `pgp_keys` (public parts)
-    - `dispatch/`: `domains`, `senders`, `templates`, `mailings` with their counts, `messages`: one line for each recipient
-      of each mailing, with its outcome or why there is none
+    - `dispatch/`: `domains`, `senders`, `pools`, `sources`, `routes`, `templates`, `mailings` with their counts, `messages`:
+      one line for each recipient of each mailing, with its outcome or why there is none
     - `suppression/`: `suppressions`, every "no" with its evidence, what it stopped and whether it was released; `repeats`
     - `fbl/`: `reports`: bounces, complaints, unsubscribe mail
 

@@ -10,8 +10,9 @@ from uuid import UUID
 import asyncpg
 from asyncpg import Record
 from mailmaker.common.storage.engine import Database, StorageUnavailable
+from mailmaker.dispatch.actions.tell_outcomes import told
 from mailmaker.dispatch.storage import outcomes
-from mailmaker.dispatch.storage.outcomes import Beginning, Ended
+from mailmaker.dispatch.storage.outcomes import Beginning, Ended, Unbegun
 from mailmaker.dispatch.storage.returns import give_back
 
 _AWAY = (
@@ -22,6 +23,8 @@ _AWAY = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
 )
+TOLD = ("bounced", "expired")
+"""Ends without a server's word that others must know of, as they would of a server's."""
 
 
 class BeginAndSettle:
@@ -30,9 +33,8 @@ class BeginAndSettle:
     A send begins with the commit of this statement; a message it does not name is not sent.
     """
 
-    def __init__(self, db: Database, source: str) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._source = source
         self._life = contextlib.AsyncExitStack()
         self._conn: asyncpg.Connection | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -48,7 +50,7 @@ class BeginAndSettle:
                 return await self._with_returns(ended, beginning, fence)
             conn = await self._connected()
             try:
-                rows = await outcomes.settle_and_begin(conn, ended, beginning, fence, self._source)
+                rows = await outcomes.settle_and_begin(conn, ended, beginning, fence)
             except _AWAY as wrong:
                 await self.close()
                 raise StorageUnavailable("PostgreSQL does not answer") from wrong
@@ -59,7 +61,7 @@ class BeginAndSettle:
     ) -> set[UUID]:
         """The same with cap instants given back: two statements, one transaction."""
         async with self._db.platform() as tx:
-            rows = await outcomes.settle_and_begin(tx.driver, ended, beginning, fence, self._source)
+            rows = await outcomes.settle_and_begin(tx.driver, ended, beginning, fence)
             await give_back(tx, [row for row in rows if not row["begun"]])
         return {row["id"] for row in rows if row["begun"]}
 
@@ -77,11 +79,12 @@ class BeginAndSettle:
         await life.aclose()
 
 
-async def unclaim(db: Database, messages: Sequence[tuple[Beginning, str, str | None]], fence: int) -> int:
-    """Puts claimed messages that this relay will not begin back in line (or out for good, with a reason)."""
+async def unclaim(db: Database, messages: Sequence[Unbegun], fence: int) -> int:
+    """Puts claimed messages that this relay will not begin back in line, or out for good, which is told."""
     if not messages:
         return 0
     async with db.platform() as tx:
         rows: list[Record] = await outcomes.unclaim(tx.driver, messages, fence)
         await give_back(tx, rows)
+        tx.stage(*told([row for row in rows if row["state"] in TOLD]))
     return len(rows)

@@ -11,19 +11,18 @@ from mailmaker.common.ops.clock import Clock
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.dispatch.domain.caps import Allowance, allowance, channel_cap
-from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.domain.running import Order, RunningMailing
 from mailmaker.dispatch.storage import claims
 
 EXPIRE_AT_ONCE = 2000
 
 
-async def claim_batch(
-    db: Database, clock: Clock, mailing: RunningMailing, fence: int, limit: int
-) -> list[Record]:
-    """Messages of the mailing that this relay may prepare: claimed under its fence, caps reserved.
+async def claim_batch(db: Database, clock: Clock, order: Order, fence: int, limit: int) -> list[Record]:
+    """Messages of the order that this relay may prepare: claimed under its fence, caps reserved.
 
     What was suppressed, capped or held instead has its state, and the capped know which mailings won.
     """
+    mailing = order.mailing
     async with db.platform() as tx:
         wanted = claims.Wanted(
             mailing.account_id,
@@ -31,7 +30,11 @@ async def claim_batch(
             mailing.number,
             limit,
             fence,
-            await _allowances(tx, clock, mailing),
+            await _allowances(
+                tx, clock, mailing, mailing.list_ids if order.routes is None else list(order.routes)
+            ),
+            order.routes,
+            order.lane,
         )
         rows = await claims.claim(tx, wanted)
         refused = [row["id"] for row in rows if row["state"] in ("capped", "held")]
@@ -47,12 +50,12 @@ async def expire_mailing(db: Database, account_id: UUID, mailing_id: UUID) -> in
 
 
 async def _allowances(
-    tx: Transaction, clock: Clock, mailing: RunningMailing
+    tx: Transaction, clock: Clock, mailing: RunningMailing, list_ids: Sequence[UUID]
 ) -> Sequence[tuple[UUID, Allowance]]:
     """Each list's allowance now. Transactional mail is exempt; a list we know nothing of gives nothing."""
     found = []
     now = clock.now()
-    for row in await claims.caps_of(tx, mailing.account_id, mailing.list_ids):
+    for row in await claims.caps_of(tx, mailing.account_id, list_ids):
         exempt = mailing.mail_class == "transactional"
         cap = ChannelCap() if exempt else channel_cap(row["caps"], mailing.channel)
         found.append((row["list_id"], allowance(cap, now, mailing.valid_until)))

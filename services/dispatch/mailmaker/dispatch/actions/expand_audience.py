@@ -15,7 +15,7 @@ from mailmaker.common.web.internal import InternalClient, Refused, Unreachable
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.dispatch.actions.move_mailing import tell
 from mailmaker.dispatch.domain.mailing import Mailing
-from mailmaker.dispatch.storage import audience, expansions, mailings
+from mailmaker.dispatch.storage import audience, egress, expansions, mailings
 from mailmaker.dispatch.storage.expansions import Attempt
 
 POLL = 0.25
@@ -85,7 +85,10 @@ class Expander:
             made = 0
             if current.state in ("running", "scheduled", "paused"):
                 now = self._clock.now()
-                made = await audience.expand(tx, current, refused, time.time_ns() // 1_000_000, now)
+                ways = await egress.of_account(tx, mailing.account_id)
+                by_lane = mailing.channel == "email" and ways.by_lane
+                base = time.time_ns() // 1_000_000
+                made = await audience.expand(tx, current, refused, base, now, by_lane=by_lane)
                 if current.state == "scheduled":
                     current = await mailings.move(tx, current, "running", now)
                     await tell(tx, current, now)

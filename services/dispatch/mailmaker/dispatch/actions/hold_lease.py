@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from pathlib import Path
 
 from mailmaker.common.ops.clock import Clock
 from mailmaker.common.storage.engine import Database
 from mailmaker.dispatch.domain.leases import LEASE_SECONDS, Lease
-from mailmaker.dispatch.storage import relays
+from mailmaker.dispatch.storage import paths, relays
 from mailmaker.dispatch.storage.returns import give_back
+
+
+def place() -> str:
+    """Which kernel and which process numbers this process shares with others; empty where that is not told."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    return ""
+
+
+def known_dead(its_place: str, pid: int) -> bool:
+    """Whether a process is seen not to be there: its kernel has closed its connections. One that is elsewhere is not."""
+    if not its_place or its_place != place():
+        return False
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return not Path(f"/proc/{pid}").exists()
+    return state in ("Z", "X")
 
 
 async def take_lease(db: Database, clock: Clock) -> Lease:
     """A new fence with a lease, counted from before it was asked for."""
     asked = clock.boot()
     async with db.platform() as tx:
-        fence = await relays.take(tx, LEASE_SECONDS, socket.gethostname(), os.getpid())
+        fence = await relays.take(tx, LEASE_SECONDS, socket.gethostname(), os.getpid(), place())
     return Lease.asked(fence, asked)
 
 
@@ -36,5 +57,6 @@ async def leave(db: Database, lease: Lease) -> int:
         rows = await relays.abandon(tx, lease.fence)
         queued = [row for row in rows if row["state"] == "queued"]
         await give_back(tx, queued)
+        await paths.forget(tx, [lease.fence])
         await relays.leave(tx, lease.fence)
     return len(queued)

@@ -70,6 +70,7 @@ class MailingView(BaseModel):
     segment_version: int | None = None
     segment_rule: Literal["frozen_at_start"] | None = None
     """A start freezes the rule at its version; whom it means is asked once, when the mailing is due (`expanded_at`)."""
+    tag: str | None
     rate: int | None
     schedule: datetime | None
     valid_until: datetime | None
@@ -131,6 +132,8 @@ class DecisionView(BaseModel):
     sent_at: datetime | None
     ended_at: datetime | None
     source: str | None
+    route: str | None
+    """The rule that chose the pool; null where the account has none."""
     reply: ReplyView | None
 
 
@@ -149,6 +152,7 @@ def mailing_view(m: Mailing, counts: Counts) -> MailingView:
         segment=m.segment_id,
         segment_version=m.segment_version,
         segment_rule=None if m.segment_id is None else "frozen_at_start",
+        tag=m.tag,
         rate=m.rate,
         schedule=m.schedule,
         valid_until=m.valid_until,
@@ -201,5 +205,6 @@ def decision_view(m: Message, mailings: Mapping[int, UUID]) -> DecisionView:
         sent_at=m.begun_at,
         ended_at=m.ended_at,
         source=m.source,
+        route=m.route,
         reply=reply,
     )

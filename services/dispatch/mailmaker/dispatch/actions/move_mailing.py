@@ -18,7 +18,7 @@ from mailmaker.dispatch.domain.counts import Counts, counts_of
 from mailmaker.dispatch.domain.mailing import Mailing, MailingState, Verb, state_after
 from mailmaker.dispatch.domain.preflight import Blocker, blockers
 from mailmaker.dispatch.errors import NotReady, UnknownMailing, WrongState
-from mailmaker.dispatch.storage import domains, expansions, lists, mailings, messages
+from mailmaker.dispatch.storage import domains, egress, expansions, lists, mailings, messages
 
 VALID_FOR = timedelta(days=5)
 """How long a mailing may go on trying when its client does not say (RFC 5321 section 4.5.4.1: 4 to 5 days)."""
@@ -150,4 +150,5 @@ async def _blockers(
 ) -> tuple[Blocker, ...]:
     sender = await domains.one_sender(tx, mailing.account_id, mailing.sender_id)
     known = await lists.some(tx, mailing.account_id, mailing.list_ids)
-    return blockers(mailing, sender, known, now, segment)
+    ways = await egress.of_account(tx, mailing.account_id)
+    return blockers(mailing, sender, known, now, segment, ways)

@@ -38,6 +38,7 @@ class MailingWish:
     rate: int | None
     valid_until: datetime | None
     segment: UUID | None = None
+    tag: str | None = None
 
 
 async def open_mailing(
@@ -86,6 +87,7 @@ async def open_mailing(
             ended_at=None,
             version=1,
             segment_id=wish.segment,
+            tag=wish.tag,
         )
         tx.subject(mailing.id)
         await mailings.add(tx, mailing)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
-from collections.abc import Sequence
-from uuid import UUID
 
-from asyncpg import Record
-from mailmaker.common.contracts.deliveries import Outcome, OutcomesRecorded
-from mailmaker.common.contracts.event import CHUNK
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.storage.engine import Database, StorageUnavailable
-from mailmaker.dispatch.storage import relays
+from mailmaker.dispatch.actions.hold_lease import known_dead
+from mailmaker.dispatch.actions.tell_outcomes import told
+from mailmaker.dispatch.storage import paths, relays
 from mailmaker.dispatch.storage.returns import give_back
 
 EVERY = 1.0
@@ -46,46 +42,23 @@ class LeaseSweeper:
     async def sweep(self) -> int:
         """One look. Returns how many messages were taken back."""
         async with self._db.platform() as tx:
-            dead = await relays.bury(tx)
+            lost = await relays.bury(tx)
+            dead = [one.fence for one in lost if known_dead(one.place, one.pid)]
+            await paths.forget(tx, dead)
+            await paths.haunt(tx, [one.fence for one in lost if one.fence not in dead])
+            await paths.sweep(tx)
             rows = await relays.orphans(tx, AT_ONCE)
             queued = [row for row in rows if row["state"] == "queued"]
             uncertain = [row for row in rows if row["state"] == "uncertain"]
             await give_back(tx, queued)
-            tx.stage(*_told(uncertain))
-        if dead or rows:
+            tx.stage(*told(uncertain))
+        if lost or rows:
             logger("dispatch.actions").warning(
-                "relay lost", fences=dead, queued_again=len(queued), uncertain=len(uncertain)
+                "relay lost",
+                fences=[one.fence for one in lost],
+                queued_again=len(queued),
+                uncertain=len(uncertain),
             )
         self._swept.labels("queued").inc(len(queued))
         self._swept.labels("uncertain").inc(len(uncertain))
         return len(rows)
-
-
-def _told(rows: Sequence[Record]) -> list[OutcomesRecorded]:
-    by_account: dict[tuple[UUID, str], list[Record]] = defaultdict(list)
-    for row in rows:
-        by_account[row["account_id"], row["channel"]].append(row)
-    events = []
-    for (account_id, channel), some in sorted(by_account.items()):
-        for at in range(0, len(some), CHUNK):
-            outcomes = tuple(_outcome(row) for row in some[at : at + CHUNK])
-            events.append(
-                OutcomesRecorded(
-                    account_id=account_id,
-                    occurred_at=outcomes[0].at,
-                    channel="sms" if channel == "sms" else "email",
-                    outcomes=outcomes,
-                )
-            )
-    return events
-
-
-def _outcome(row: Record) -> Outcome:
-    return Outcome(
-        message_id=row["id"],
-        mailing_id=row["mailing_id"],
-        contact_id=row["contact_id"],
-        address_key=bytes(row["address_key"]).hex(),
-        state=row["state"],
-        at=row["ended_at"],
-    )

@@ -47,6 +47,10 @@ async def glance(db: Database, feed: int, contacts: int) -> Glance:
             valid_until=row["valid_until"],
             due=row["due"],
             over=row["over"],
+            sender_id=row["sender_id"],
+            sender_domain=row["sender_domain"],
+            tag=row["tag"],
+            pooled=row["pooled"],
         )
         for row in mailings
     ]

@@ -13,7 +13,9 @@ from mailmaker.common.storage.keyset import LIMIT
 from mailmaker.common.web.auth import may
 from mailmaker.common.web.call import Call
 from mailmaker.common.web.internal import InternalClient
+from mailmaker.dispatch.actions.find_sites import Resolver as MxResolver
 from mailmaker.dispatch.actions.verify_domain import Resolver
+from mailmaker.dispatch.domain.shaping import Shaping
 from mailmaker.dispatch.storage.seal import Seal
 
 
@@ -27,6 +29,8 @@ class Desk:
     seal: Seal
     clock: Clock
     mail_domain: str
+    mx: MxResolver
+    shaping: Shaping
 
     def now(self) -> datetime:
         return self.clock.now()

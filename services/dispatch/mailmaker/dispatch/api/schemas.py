@@ -72,6 +72,12 @@ class MailingIn(_In):
     lists: list[UUID] = Field(min_length=1, max_length=LISTS)
     segment: UUID | None = Field(None, description="Only whom this segment means; `lists` is its list alone.")
     mail_class: MailClass = Field("marketing", alias="class")
+    tag: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="Your word for this kind of mailing; routes may ask for it.",
+    )
     schedule: AwareDatetime | None = None
     rate: int | None = Field(None, ge=1, le=1_000_000, description="Messages a minute at most.")
     valid_until: AwareDatetime | None = None
@@ -88,5 +94,6 @@ class MailingIn(_In):
             mail_class=self.mail_class,
             schedule=schedule,
             rate=self.rate,
+            tag=self.tag,
             valid_until=self.valid_until,
         )

@@ -43,6 +43,9 @@ _REASONS = {
     "address_changed": "the contact has another address now; what waited for the old one is not sent",
     "contact_removed": "the contact was removed from its list",
     "contact_erased": "the contact was erased",
+    "connect": "the recipient's server could not be reached; it is tried again",
+    "null_mx": "the recipient's domain says that it takes no mail",
+    "no_such_domain": "the recipient's domain does not exist, or has no mail server",
 }
 
 
@@ -67,6 +70,7 @@ class Message:
     reply_code: int | None
     reply_text: str | None
     source: str | None
+    route: str | None
 
     @property
     def cap_holders(self) -> tuple[int, ...]:

@@ -28,6 +28,8 @@ LEASE_LOST = Refusal("queued", "lease")
 NO_WATERMARK = Refusal("queued", "watermark")
 NOT_RUNNING = Refusal("queued", "mailing")
 STOPPING = Refusal("queued", "stopping")
+WAY_CLOSED = Refusal("queued", "way")
+"""Its account, or its rules, send it another way now."""
 
 
 class View(Protocol):

@@ -66,6 +66,8 @@ class Mailing:
     segment_id: UUID | None = None
     segment_version: int | None = None
     """The version of the segment's rule that the start froze; None before."""
+    tag: str | None = None
+    """The client's word for this kind of mailing: rules of egress may ask for it."""
 
 
 def state_after(state: MailingState, verb: Verb, *, scheduled: bool = False) -> MailingState | None:

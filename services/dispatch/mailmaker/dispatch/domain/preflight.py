@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from mailmaker.dispatch.domain.egress import Egress, Facts
 from mailmaker.dispatch.domain.mailing import Mailing
 from mailmaker.dispatch.domain.sending import MailList, Sender
 
@@ -50,6 +51,7 @@ def blockers(
     lists: Mapping[UUID, MailList],
     now: datetime,
     segment: Blocker | None = None,
+    ways: Egress | None = None,
 ) -> tuple[Blocker, ...]:
     """Everything that keeps a mailing from starting now. None of it is passed over."""
     found = [] if segment is None else [segment]
@@ -62,6 +64,30 @@ def blockers(
     for place, list_id in enumerate(mailing.list_ids):
         if list_id not in lists or lists[list_id].closed:
             found.append(Blocker(f"/lists/{place}", "list.unknown", "the list is gone"))
+        elif ways is not None and ways.pools and sender is not None:
+            found += _no_way(ways, mailing, sender, list_id, place)
     if mailing.valid_until is not None and mailing.valid_until <= (mailing.schedule or now):
         found.append(Blocker("/valid_until", "mailing.over", "it would be over before it begins"))
     return tuple(found)
+
+
+def _no_way(ways: Egress, mailing: Mailing, sender: Sender, list_id: UUID, place: int) -> list[Blocker]:
+    """What a list's mail would wait for: a rule, or a source. A rule that asks for the provider may leave others waiting,
+    so the recipients of none are asked about."""
+    choice = ways.choose(
+        Facts(
+            sender.id,
+            sender.email.rpartition("@")[2],
+            list_id,
+            mailing.tag,
+            mailing.mail_class,
+            provider=None,
+        )
+    )
+    if choice is None:
+        why = "no route holds for it and the account has no default pool: add one"
+        return [Blocker(f"/lists/{place}", "route.none", why)]
+    if not ways.out_of(choice.pool_id):
+        name = ways.pools[choice.pool_id].name
+        return [Blocker(f"/lists/{place}", "pool.no_source", f"no source of the pool {name!r} is active")]
+    return []

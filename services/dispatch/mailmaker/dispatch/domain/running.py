@@ -1,7 +1,8 @@
-"""dispatch.domain: a running mailing as a relay knows it."""
+"""dispatch.domain: a running mailing as a relay knows it, and what one way out may take of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -20,3 +21,18 @@ class RunningMailing:
     valid_until: datetime | None
     due: bool
     over: bool
+    sender_id: UUID
+    sender_domain: str
+    tag: str | None
+    pooled: bool
+    """Whether its account has pools of its own: then nothing of it leaves by the platform's own way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a relay may claim of one mailing for one way out. `routes`: the lists, each with the rule that sends it there;
+    None: all lists, by the platform's own way. `lane`: only messages of that lane."""
+
+    mailing: RunningMailing
+    routes: Mapping[UUID, str] | None = None
+    lane: str | None = None

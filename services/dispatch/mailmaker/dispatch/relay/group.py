@@ -129,4 +129,5 @@ class GroupCommit:
             reply_text=None,
             feed_stamp=0,
             ended_at=self._now(),
+            source=mail.source,
         )

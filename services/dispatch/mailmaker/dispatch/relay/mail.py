@@ -26,6 +26,12 @@ class Mail:
     good_until: float
     envelope: bytes
     data: bytes
+    domain: str
+    """Of the recipient's address."""
+    pooled: bool
+    """Whether it was claimed for a pool of its account."""
+    source: str = ""
+    """Where it leaves from: said by the supply that hands it out."""
 
     @property
     def beginning(self) -> Beginning:

@@ -171,4 +171,6 @@ def _mail(
         good_until=good_until,
         envelope=f"MAIL FROM:<{unsigned.return_path}>\r\nRCPT TO:<{row['address']}>\r\n".encode("ascii"),
         data=data + b".\r\n",
+        domain=row["address"].rpartition("@")[2],
+        pooled=mailing.pooled,
     )

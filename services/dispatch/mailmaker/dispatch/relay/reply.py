@@ -91,4 +91,5 @@ def _end(
         reply_text=None if text is None else text.replace("\x00", ""),
         feed_stamp=stamp,
         ended_at=now,
+        source=mail.source,
     )

@@ -19,6 +19,7 @@ from mailmaker.dispatch.relay.reply import Answered, End, Unanswered, Withheld
 
 COMMAND_TIMEOUT = 60.0
 DOT_TIMEOUT = 180.0
+QUIT_TIMEOUT = 5.0
 MAX_REPLY = 65_536
 
 _EXPECTED = {b"250 ": Reply(250, None, ""), b"354 ": Reply(354, None, "")}
@@ -31,7 +32,8 @@ class Stage(IntEnum):
     ENVELOPE = 1
     BODY = 2
     EMPTY = 3
-    DEAD = 4
+    LEAVING = 4
+    DEAD = 5
 
 
 class Session(asyncio.Protocol):
@@ -64,6 +66,10 @@ class Session(asyncio.Protocol):
         return self._stage is Stage.IDLE
 
     @property
+    def busy(self) -> bool:
+        return self._stage in (Stage.ENVELOPE, Stage.BODY, Stage.EMPTY)
+
+    @property
     def dead(self) -> bool:
         return self._stage is Stage.DEAD
 
@@ -88,6 +94,8 @@ class Session(asyncio.Protocol):
         return ending
 
     def data_received(self, data: bytes) -> None:
+        if self._stage is Stage.LEAVING:
+            return
         data = self._buffer + data if self._buffer else data
         *lines, self._buffer = data.split(b"\r\n")
         for line in lines:
@@ -185,11 +193,13 @@ class Session(asyncio.Protocol):
         self._died(why)
 
     def quit(self) -> None:
-        """Says goodbye to the server if nothing is under way, and closes."""
-        if self.usable:
-            self._transport.write(b"QUIT\r\n")
-        self._transport.close()
-        self._died("quit")
+        """Says goodbye to the server. The connection is there until the server closes it, or takes too long to."""
+        if not self.usable:
+            self.abort("quit")
+            return
+        self._stage = Stage.LEAVING
+        self.deadline = self._clock() + QUIT_TIMEOUT
+        self._transport.write(b"QUIT\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._died("the connection was lost")

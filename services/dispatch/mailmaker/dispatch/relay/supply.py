@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from asyncpg import Record
@@ -15,11 +15,11 @@ from mailmaker.common.storage.engine import Database, StorageUnavailable
 from mailmaker.dispatch.actions.begin_and_settle import unclaim
 from mailmaker.dispatch.actions.claim_batch import claim_batch, expire_mailing
 from mailmaker.dispatch.domain.leases import Lease
-from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.domain.running import Order, RunningMailing
 from mailmaker.dispatch.relay.mail import Mail
 from mailmaker.dispatch.relay.prepare import Preparer, Unusable
 from mailmaker.dispatch.relay.view import RelayView
-from mailmaker.dispatch.storage.outcomes import Beginning
+from mailmaker.dispatch.storage.outcomes import Beginning, Unbegun
 
 CHUNK = 64
 SMALLEST, LARGEST = 32, 960
@@ -30,10 +30,19 @@ AVOID_FOR = 30.0
 
 
 class Supply:
-    """`next` gives the connections mails. `run` keeps them coming under one lease."""
+    """`next` gives the connections of one way out mails. `run` keeps them coming under one lease. `orders` says what may
+    be claimed now; `source` is the name of the way."""
 
     def __init__(
-        self, db: Database, clock: Clock, lease: Lease, view: RelayView, preparer: Preparer, threads: int
+        self,
+        db: Database,
+        clock: Clock,
+        lease: Lease,
+        view: RelayView,
+        preparer: Preparer,
+        threads: int,
+        orders: Callable[[], Sequence[Order]],
+        source: str,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -41,6 +50,8 @@ class Supply:
         self._view = view
         self._preparer = preparer
         self._threads = threads
+        self._orders = orders
+        self._source = source
         self._ready: deque[Mail] = deque()
         self._waiting: deque[asyncio.Future[Mail | None]] = deque()
         self._chunks: asyncio.Queue[tuple[RunningMailing, Sequence[Record]]] = asyncio.Queue(
@@ -52,13 +63,18 @@ class Supply:
         self._last = b""
         self._empty: dict[UUID, float] = {}
         self._avoid: dict[UUID, float] = {}
-        self._stale: list[Mail] = []
+        self._back: list[Unbegun] = []
         self.closed = False
 
     @property
     def busy(self) -> bool:
         """Whether anything is claimed and not handed out yet."""
         return self._ahead > 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a mail is ready that no connection has taken."""
+        return bool(self._ready)
 
     @property
     def _wanting(self) -> bool:
@@ -83,7 +99,7 @@ class Supply:
                 mail = found
             if mail.good_until - self._clock.boot() > FRESH:
                 return mail
-            self._stale.append(mail)
+            self._back.append(Unbegun(mail.beginning))
             self._target = max(self._target // 2, SMALLEST)
         return None
 
@@ -103,7 +119,12 @@ class Supply:
 
     def refused(self, mail: Mail) -> None:
         """A mail that may not begin now: back in line, where the next claim decides about it."""
-        self._stale.append(mail)
+        self._back.append(Unbegun(mail.beginning))
+
+    def send_away(self, unbegun: Unbegun) -> None:
+        """A mail that is not begun here: to wait, to take another lane, or to end for good."""
+        self._back.append(unbegun)
+        self._room.set()
 
     async def run(self) -> None:
         """Claims and prepares until closed or cancelled."""
@@ -117,10 +138,10 @@ class Supply:
         while not self.closed:
             claimed = 0
             try:
-                await self._return_stale()
-                mailing = self._choose() if self._wanting else None
-                if mailing is not None:
-                    claimed = await self._claim(mailing)
+                await self._give_back()
+                order = self._choose() if self._wanting else None
+                if order is not None:
+                    claimed = await self._claim(order)
             except StorageUnavailable as wrong:
                 log.info("nothing claimed", reason=str(wrong))
                 await asyncio.sleep(0.5)
@@ -129,13 +150,14 @@ class Supply:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._room.wait(), 0.1)
 
-    async def _claim(self, mailing: RunningMailing) -> int:
+    async def _claim(self, order: Order) -> int:
+        mailing = order.mailing
         if mailing.over:
             done = await expire_mailing(self._db, mailing.account_id, mailing.id)
             self._rest(mailing, 1.0 if not done else 0.0)
             return done
         rows = await claim_batch(
-            self._db, self._clock, mailing, self._lease.fence, min(BATCH, self._target - self._ahead)
+            self._db, self._clock, order, self._lease.fence, min(BATCH, self._target - self._ahead)
         )
         self._ahead += len(rows)
         if not rows:
@@ -144,19 +166,20 @@ class Supply:
             await self._chunks.put((mailing, rows[at : at + CHUNK]))
         return len(rows)
 
-    def _choose(self) -> RunningMailing | None:
+    def _choose(self) -> Order | None:
         """The next mailing with something due, in turn: a small one does not wait for a large one to end."""
-        if not self._lease.alive(self._clock.boot()) or self._clock.boot() >= self._view.fresh_until:
-            return None
         now = self._clock.boot()
+        if not self._lease.alive(now) or now >= self._view.fresh_until:
+            return None
         due = [
-            m for m in self._view.running.values() if (m.due or m.over) and self._empty.get(m.id, 0.0) <= now
+            order
+            for order in self._orders()
+            if self._empty.get(order.mailing.id, 0.0) <= now and self._avoid.get(order.mailing.id, 0.0) <= now
         ]
-        due = [m for m in due if self._avoid.get(m.id, 0.0) <= now]
         if not due:
             return None
         due.sort(key=_turn)
-        chosen = next((mailing for mailing in due if _turn(mailing) > self._last), due[0])
+        chosen = next((order for order in due if _turn(order) > self._last), due[0])
         self._last = _turn(chosen)
         return chosen
 
@@ -176,14 +199,15 @@ class Supply:
                     "mailing not prepared", mailing=str(mailing.id), error=str(wrong)
                 )
                 self._avoid[mailing.id] = self._clock.boot() + AVOID_FOR
-                await self._drop([(beginning, "queued", None) for beginning in beginnings])
+                await self._drop([Unbegun(beginning) for beginning in beginnings])
                 continue
             for mail in prepared.mails:
                 self._hand(mail)
             if prepared.faults:
-                await self._drop([(beginning, "skipped", why) for beginning, why in prepared.faults])
+                await self._drop([Unbegun(beginning, "skipped", why) for beginning, why in prepared.faults])
 
     def _hand(self, mail: Mail) -> None:
+        mail.source = self._source
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -198,16 +222,26 @@ class Supply:
             self._room.set()
         return self._ready.popleft()
 
-    async def _drop(self, messages: Sequence[tuple[Beginning, str, str | None]]) -> None:
+    async def _drop(self, messages: Sequence[Unbegun]) -> None:
         self._ahead -= len(messages)
         with contextlib.suppress(StorageUnavailable):
             # A claim that cannot be given back now runs out by itself.
             await unclaim(self._db, messages, self._lease.fence)
 
-    async def _return_stale(self) -> None:
-        stale, self._stale = self._stale, []
-        await unclaim(self._db, [(mail.beginning, "queued", None) for mail in stale], self._lease.fence)
+    async def give_all_back(self) -> None:
+        """Everything that no connection has taken goes back in line. A claim under way then runs out by itself."""
+        while not self._chunks.empty():
+            mailing, rows = self._chunks.get_nowait()
+            self._back += [Unbegun((mailing.account_id, row["id"], row["attempt_id"])) for row in rows]
+        self._back += [Unbegun(mail.beginning) for mail in self._ready]
+        self._ready.clear()
+        with contextlib.suppress(StorageUnavailable):
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        back, self._back = self._back, []
+        await unclaim(self._db, back, self._lease.fence)
 
 
-def _turn(mailing: RunningMailing) -> bytes:
-    return mailing.account_id.bytes + mailing.id.bytes
+def _turn(order: Order) -> bytes:
+    return order.mailing.account_id.bytes + order.mailing.id.bytes

@@ -10,6 +10,9 @@ from mailmaker.common.storage.archiving import everything_of
 PARTS: Mapping[str, str] = {
     "dispatch/domains.jsonl": "SELECT to_jsonb(t) - 'private_key' FROM domains t WHERE account_id = $1",
     "dispatch/senders.jsonl": "SELECT to_jsonb(t) FROM senders t WHERE account_id = $1",
+    "dispatch/pools.jsonl": "SELECT to_jsonb(t) FROM pools t WHERE account_id = $1",
+    "dispatch/sources.jsonl": "SELECT to_jsonb(t) - 'secret' FROM sources t WHERE account_id = $1",
+    "dispatch/routes.jsonl": "SELECT to_jsonb(t) FROM routes t WHERE account_id = $1",
     "dispatch/templates.jsonl": "SELECT to_jsonb(t) FROM templates t WHERE account_id = $1",
     "dispatch/mailings.jsonl": (
         "SELECT to_jsonb(t) || jsonb_build_object('counts', (SELECT coalesce(jsonb_object_agg(state, n), '{}') FROM ("
@@ -20,7 +23,7 @@ PARTS: Mapping[str, str] = {
         "SELECT jsonb_build_object('account_id', account_id, 'id', id, 'mailing_id', mailing_id, 'list_id', list_id,"
         " 'contact_id', contact_id, 'channel', channel, 'class', class, 'state', state, 'reason', reason,"
         " 'detail', detail, 'attempts', attempts, 'begun_at', begun_at, 'ended_at', ended_at, 'reply_code', reply_code,"
-        " 'source', source) FROM messages WHERE account_id = $1"
+        " 'source', source, 'route', route) FROM messages WHERE account_id = $1"
     ),
 }
 EVERYTHING = everything_of(PARTS)

@@ -62,7 +62,7 @@ WITH found AS MATERIALIZED (
     SELECT r.*, CASE WHEN out IS NULL AND first <> contact_id THEN 'duplicate' ELSE out END AS verdict FROM ranked r
 )
 INSERT INTO messages (account_id, id, mailing_id, list_id, contact_id, channel, class, address, fkey, address_key,
-    address_subject, contact_subject, fkey_subject, merge, state, reason, detail, due_at, ended_at)
+    address_subject, contact_subject, fkey_subject, merge, state, reason, detail, due_at, ended_at, lane)
 SELECT $1,
        -- UUIDv7 made where the rows are (RFC 9562 section 5.7): milliseconds, a count of 12 bits, random bits.
        encode(int8send((($6::bigint + n / 4096) << 16) | 28672 | (n % 4096))
@@ -74,7 +74,10 @@ SELECT $1,
        CASE WHEN verdict = 'suppressed' THEN no_reason ELSE verdict END,
        CASE WHEN verdict = 'duplicate' THEN jsonb_build_object('first_contact', first)
             WHEN verdict = 'suppressed' THEN jsonb_build_object('suppression', suppression) END,
-       $7, CASE WHEN verdict IS NOT NULL THEN clock_timestamp() END
+       $7, CASE WHEN verdict IS NOT NULL THEN clock_timestamp() END,
+       CASE WHEN $8 AND verdict IS NULL THEN coalesce((
+           SELECT s.lane FROM sites s
+            WHERE s.domain = split_part(address, '@', 2) AND s.expires_at > clock_timestamp()), '') END
   FROM verdicts ORDER BY n
 """
 LONG = 900.0
@@ -95,11 +98,18 @@ async def unsure_addresses(tx: Transaction) -> list[str]:
 
 
 async def expand(
-    tx: Transaction, mailing: Mailing, refused: Sequence[str], base_ms: int, due_at: datetime
+    tx: Transaction,
+    mailing: Mailing,
+    refused: Sequence[str],
+    base_ms: int,
+    due_at: datetime,
+    *,
+    by_lane: bool,
 ) -> int:
     """Makes one message for each staged recipient: queued, or ended at once with its reason. Returns their number.
 
-    A "no" comes first, then consent, then one message for each address: the lowest list position wins.
+    A "no" comes first, then consent, then one message for each address: the lowest list position wins. `by_lane`: each
+    takes the lane of its domain, where that is known.
     """
     status = await tx.driver.execute(
         _EXPAND,
@@ -110,6 +120,7 @@ async def expand(
         list(refused),
         base_ms,
         due_at,
+        by_lane,
         timeout=LONG,
     )
     return int(status.rpartition(" ")[2])

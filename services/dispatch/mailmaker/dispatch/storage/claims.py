@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -14,24 +14,25 @@ from mailmaker.dispatch.domain.caps import Allowance
 # Locks: messages first (never waiting for one), then cap rows in the order of their keys. A cap row is decided on as
 # it stands when its lock is had, by every window at once; one statement takes at most one message for a cap row.
 # A list whose allowance is not the one of this instant (a process with a wrong clock) gives nothing.
-_CLAIM = """
+_ANY = """
 WITH policy AS MATERIALIZED (
     SELECT * FROM unnest($6::uuid[], $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::integer[],
                          $11::timestamptz[], $12::integer[], $13::timestamptz[], $14::integer[], $15::timestamptz[],
-                         $16::timestamptz[])
-        AS p(list_id, capped, valid_from, good_until, day, day_since, week, week_since, month, month_since, hold_until)
+                         $16::timestamptz[], $17::text[])
+        AS p(list_id, capped, valid_from, good_until, day, day_since, week, week_since, month, month_since, hold_until,
+             route)
 ), picked AS MATERIALIZED (
     SELECT m.id, m.list_id, m.contact_id, m.channel, m.address, m.address_key, m.address_subject, m.contact_subject,
            m.fkey_subject, m.merge, m.attempts, m.begun_at
       FROM messages m
      WHERE m.account_id = $1 AND m.mailing_id = $2 AND m.state IN ('queued', 'scheduled', 'deferred', 'held')
-       AND m.due_at <= now()
+       AND m.due_at <= now() /* which */
        AND EXISTS (SELECT FROM mailings r WHERE r.account_id = $1 AND r.id = $2 AND r.state = 'running'
                       AND (r.valid_until IS NULL OR r.valid_until > now()))
        AND EXISTS (SELECT FROM known_accounts a WHERE a.account_id = $1 AND a.state = 'open')
      ORDER BY m.due_at, m.id LIMIT $3 FOR UPDATE OF m SKIP LOCKED
 ), judged AS MATERIALIZED (
-    SELECT p.*, s.source, s.reason, s.number, l.capped, l.good_until, l.hold_until,
+    SELECT p.*, s.source, s.reason, s.number, l.capped, l.good_until, l.hold_until, l.route,
            row_number() OVER (PARTITION BY p.list_id, p.channel, p.address_key ORDER BY p.id) AS turn,
            coalesce(least(l.day, l.week, l.month) = 0, false) AS closed
       FROM picked p
@@ -61,7 +62,7 @@ WITH policy AS MATERIALIZED (
          OR (SELECT count(*) FROM unnest(c.instants) i WHERE i >= l.month_since) >= l.month))
     RETURNING list_id, channel, address_key
 ), decided AS MATERIALIZED (
-    SELECT j.id, j.good_until, j.number, j.reason AS why, j.hold_until, j.capped,
+    SELECT j.id, j.good_until, j.number, j.reason AS why, j.hold_until, j.capped, j.route,
            CASE WHEN j.source = 'contacts' THEN 'cancelled' WHEN j.source IS NOT NULL THEN 'suppressed'
                 WHEN NOT j.capped OR r.list_id IS NOT NULL THEN 'claimed'
                 WHEN j.hold_until IS NOT NULL THEN 'held' ELSE 'capped' END AS state
@@ -74,6 +75,7 @@ UPDATE messages m SET
        state = d.state,
        reason = CASE d.state WHEN 'claimed' THEN NULL WHEN 'capped' THEN 'cap' WHEN 'held' THEN 'cap' ELSE d.why END,
        detail = CASE WHEN d.number IS NULL THEN NULL ELSE jsonb_build_object('number', d.number) END,
+       route = CASE d.state WHEN 'claimed' THEN d.route ELSE m.route END,
        fence = CASE d.state WHEN 'claimed' THEN $4::bigint END,
        claimed_until = CASE d.state WHEN 'claimed' THEN d.good_until END,
        attempt_id = CASE d.state WHEN 'claimed' THEN gen_random_uuid() END,
@@ -84,6 +86,9 @@ UPDATE messages m SET
 RETURNING m.id, m.state, m.list_id, m.contact_id, m.channel, m.address, m.address_subject, m.contact_subject,
           m.fkey_subject, m.merge::text AS merge, m.attempts, m.begun_at, m.attempt_id, m.claimed_until
 """
+# What leaves by the platform's own way; by a pool, for the lists that its rules send there; and of those by one lane.
+_OF_LISTS = _ANY.replace("/* which */", "AND m.list_id = ANY($6::uuid[])")
+_OF_LANE = _ANY.replace("/* which */", "AND m.lane = $18 AND m.list_id = ANY($6::uuid[])")
 # Why a cap refused, for the decision: the first window without room, its limit, and which mailings used it up.
 _EXPLAIN = """
 WITH policy AS MATERIALIZED (
@@ -127,7 +132,8 @@ _CAPS_OF = "SELECT list_id, caps FROM lists WHERE account_id = $1 AND list_id = 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a claim asks for: some messages of one mailing, under its lists' allowances."""
+    """What a claim asks for: some messages of one mailing, under its lists' allowances. `routes`: for each list the rule
+    that sends it this way, and no other list then; `lane`: only messages of that lane."""
 
     account_id: UUID
     mailing_id: UUID
@@ -135,20 +141,25 @@ class Wanted:
     limit: int
     fence: int
     allowances: Sequence[tuple[UUID, Allowance]]
+    routes: Mapping[UUID, str] | None = None
+    lane: str | None = None
 
 
 async def claim(tx: Transaction, wanted: Wanted) -> list[Record]:
     """Takes messages. Each row returned has its new state: claimed, suppressed, cancelled, capped or held."""
-    lists, capped, valid_from, good_until, hold = [], [], [], [], []
+    lists, capped, valid_from, good_until, hold, routes = [], [], [], [], [], []
+    by_rule = wanted.routes or {}
     for list_id, allowed in wanted.allowances:
         lists.append(list_id)
         capped.append(bool(allowed.windows))
         valid_from.append(allowed.valid_from)
         good_until.append(allowed.good_until)
         hold.append(allowed.hold_until)
+        routes.append(by_rule.get(list_id))
+    lane = () if wanted.lane is None else (wanted.lane,)
     return list(
         await tx.driver.fetch(
-            _CLAIM,
+            _OF_LANE if lane else _ANY if wanted.routes is None else _OF_LISTS,
             wanted.account_id,
             wanted.mailing_id,
             wanted.limit,
@@ -160,6 +171,8 @@ async def claim(tx: Transaction, wanted: Wanted) -> list[Record]:
             good_until,
             *_windows(wanted.allowances),
             hold,
+            routes,
+            *lane,
         )
     )
 

@@ -10,7 +10,18 @@ from mailmaker.common.storage.emptying import Blanked, Emptying
 from mailmaker.common.storage.transaction import Transaction
 
 EMPTYING = Emptying(
-    emptied={"expansions": "", "senders": "", "templates": "", "domains": "", "lists": "", "caps": ""},
+    emptied={
+        "expansions": "",
+        "senders": "",
+        "templates": "",
+        "domains": "",
+        "lists": "",
+        "caps": "",
+        "routes": "",
+        "sources": "",
+        "pools": "",
+        "paths": "",
+    },
     blanked={
         "messages": Blanked(
             sets="address = '', fkey = NULL, fkey_subject = NULL, merge = NULL, reply_text = NULL",
@@ -32,6 +43,7 @@ EMPTYING = Emptying(
         "mailing_numbers": "a number is never given twice: links and return paths name mailings by it",
         "feed_position": "the platform's: how far the feed has been applied",
         "relays": "the platform's: the relays alive",
+        "sites": "the platform's: what the DNS said about domains",
     },
 )
 _UNENDED = """

@@ -14,7 +14,7 @@ from mailmaker.dispatch.domain.mailing import Mailing, MailingState
 _COLUMNS = (
     "account_id, account_number, id, number, name, channel, class, state, template_id, sender_id, domain_id, list_ids,"
     " subject, html, body, fields, from_name, from_email, reply_to, rate, schedule, valid_until, failure, created_at,"
-    " started_at, expanded_at, ended_at, segment_id, segment_version, version"
+    " started_at, expanded_at, ended_at, segment_id, segment_version, version, tag"
 )
 # The counter's row lock is held to the commit, so an account's mailings are numbered without gaps or doubles.
 _NUMBER = """
@@ -24,7 +24,7 @@ ON CONFLICT (account_id) DO UPDATE SET last = mailing_numbers.last + 1 RETURNING
 _ADD = f"""
 INSERT INTO mailings ({_COLUMNS})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, NULL,
-        $23, NULL, NULL, NULL, $24, NULL, 1)
+        $23, NULL, NULL, NULL, $24, NULL, 1, $25)
 """
 _ONE = f"SELECT {_COLUMNS} FROM mailings WHERE account_id = $1 AND id = $2"
 _LOCKED = f"{_ONE} FOR UPDATE"
@@ -83,6 +83,7 @@ async def add(tx: Transaction, m: Mailing) -> None:
         m.valid_until,
         m.created_at,
         m.segment_id,
+        m.tag,
     )
 
 
@@ -158,4 +159,5 @@ def _mailing(row: Record) -> Mailing:
         version=row["version"],
         segment_id=row["segment_id"],
         segment_version=row["segment_version"],
+        tag=row["tag"],
     )

@@ -12,7 +12,7 @@ from mailmaker.dispatch.domain.decisions import Message
 _COUNTS = "SELECT state, count(*) AS n FROM messages WHERE account_id = $1 AND mailing_id = $2 GROUP BY state"
 _COLUMNS = (
     "id, mailing_id, list_id, contact_id, channel, address, fkey, state, reason, detail, attempts, due_at, begun_at,"
-    " ended_at, reply_code, reply_text, source"
+    " ended_at, reply_code, reply_text, source, route"
 )
 _ONE = f"SELECT {_COLUMNS} FROM messages WHERE account_id = $1 AND contact_id = $2 AND mailing_id = $3"
 # State by state, each in the order of its index: with all states in one condition PostgreSQL sorts the whole mailing for
@@ -109,4 +109,5 @@ def _message(row: Record) -> Message:
         reply_code=row["reply_code"],
         reply_text=row["reply_text"],
         source=row["source"],
+        route=row["route"],
     )

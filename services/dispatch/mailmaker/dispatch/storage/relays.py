@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from asyncpg import Record
 from mailmaker.common.storage.transaction import Transaction
 
 _TAKE = """
-INSERT INTO relays (lease_until, host, pid, started_at)
-VALUES (clock_timestamp() + $1 * interval '1 second', $2, $3, clock_timestamp()) RETURNING fence
+INSERT INTO relays (lease_until, host, pid, place, started_at)
+VALUES (clock_timestamp() + $1 * interval '1 second', $2, $3, $4, clock_timestamp()) RETURNING fence
 """
 _RENEW = """
 UPDATE relays SET lease_until = clock_timestamp() + $2 * interval '1 second'
  WHERE fence = $1 AND lease_until > clock_timestamp() RETURNING fence
 """
 _LEAVE = "DELETE FROM relays WHERE fence = $1"
-_BURY = "DELETE FROM relays WHERE lease_until < clock_timestamp() RETURNING fence"
+_BURY = "DELETE FROM relays WHERE lease_until < clock_timestamp() RETURNING fence, place, pid"
 # Rows whose relay is gone, and claims that ran out unbegun. What somebody else is changing now is looked at next time.
 _ORPHANS = """
 WITH orphans AS MATERIALIZED (
@@ -54,9 +56,18 @@ RETURNING m.account_id, m.id, m.list_id, m.channel, m.address_key, m.state, h.ca
 """
 
 
-async def take(tx: Transaction, seconds: float, host: str, pid: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A relay whose lease ran out: its fence and its process. `place` tells which processes its number is known to."""
+
+    fence: int
+    place: str
+    pid: int
+
+
+async def take(tx: Transaction, seconds: float, host: str, pid: int, place: str) -> int:
     """A fence that no relay had before, with a lease."""
-    return int(await tx.driver.fetchval(_TAKE, seconds, host, pid))
+    return int(await tx.driver.fetchval(_TAKE, seconds, host, pid, place))
 
 
 async def renew(tx: Transaction, fence: int, seconds: float) -> bool:
@@ -74,9 +85,9 @@ async def abandon(tx: Transaction, fence: int) -> list[Record]:
     return list(await tx.driver.fetch(_ABANDON, fence))
 
 
-async def bury(tx: Transaction) -> list[int]:
+async def bury(tx: Transaction) -> list[Buried]:
     """Removes the relays whose lease has run out."""
-    return [int(row["fence"]) for row in await tx.driver.fetch(_BURY)]
+    return [Buried(**row) for row in await tx.driver.fetch(_BURY)]
 
 
 async def orphans(tx: Transaction, limit: int) -> list[Record]:

@@ -1,0 +1,181 @@
+"""dispatch.relay: the egress paths of one relay: taken where mail is due and nobody is at it, given up when there is none.
+
+A path (a source and a lane) is held by one relay, which alone enforces its limits. Relays share the paths evenly; what
+stays without a holder for a moment is anybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from uuid import UUID
+
+from mailmaker.common.ops.clock import Clock
+from mailmaker.common.ops.logging import logger
+from mailmaker.common.storage.engine import Database, StorageUnavailable
+from mailmaker.dispatch.actions.watch_egress import grant_paths, look_out, release_paths, take_paths
+from mailmaker.dispatch.domain.egress import Egress, Source
+from mailmaker.dispatch.domain.leading import PathKey, Share, lead, may_leave, source_of
+from mailmaker.dispatch.domain.running import Order
+from mailmaker.dispatch.relay.mail import Mail
+from mailmaker.dispatch.relay.road import Road
+from mailmaker.dispatch.relay.view import RelayView
+
+EVERY = 0.5
+IDLE_FOR = 20.0
+"""Seconds without mail after which a path is given up."""
+LEFT_FOR = 2.0
+"""Seconds after which a relay takes what is due and held by nobody, though it has its share."""
+GRANT_EVERY = 5.0
+PATIENCE = 20.0
+
+Making = Callable[[Source, str, Callable[[], Sequence[Order]], Callable[[Mail], bool]], Road]
+"""Makes the road of a source and a lane, with what it may claim and what it may still send."""
+Most = Callable[[Source, str], int]
+"""The connections that a path may have open, all relays together."""
+
+
+class Roads:
+    """A helper of one relay's shift."""
+
+    def __init__(
+        self, db: Database, clock: Clock, fence: int, view: RelayView, make: Making, most: Most, at_most: int
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._fence = fence
+        self._view = view
+        self._make = make
+        self._most = most
+        self._at_most = at_most
+        self._ways: Mapping[UUID, Egress] = {}
+        self._shares: Mapping[PathKey, Sequence[Share]] = {}
+        self._roads: dict[PathKey, Road] = {}
+        self._used: dict[PathKey, float] = {}
+        self._left: dict[PathKey, float] = {}
+        self._allowed: dict[tuple[UUID, UUID, UUID, str], bool] = {}
+        self._granted = 0.0
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.step()
+            except StorageUnavailable as wrong:
+                logger("dispatch.relay").info("paths not looked at", reason=str(wrong))
+            await asyncio.sleep(EVERY)
+
+    async def step(self) -> None:
+        """One look: takes, gives up, and says what each path may claim."""
+        mailings = [mailing for mailing in self._view.running.values() if mailing.pooled]
+        if not mailings and not self._roads:
+            return
+        seen = await look_out(self._db, mailings)
+        self._ways, self._allowed = seen.egress, {}
+        self._shares = lead(seen.egress, mailings, seen.due)
+        await self._give_up()
+        free = [key for key in self._shares if key not in seen.held and key not in self._roads]
+        await self._take(free, -(-len(self._shares) // max(1, seen.relays)))
+        if self._clock.boot() - self._granted > GRANT_EVERY:
+            await self._grant()
+
+    async def close(self, patience: float) -> None:
+        """Ends all roads in peace. The relay gives its paths up with its lease."""
+        roads = [road.close(patience) for road in self._roads.values()]
+        await asyncio.gather(*roads, *self._closing, return_exceptions=True)
+        self._roads.clear()
+
+    def lose(self) -> None:
+        """The lease is gone: sockets first."""
+        for road in self._roads.values():
+            road.lose()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is claimed and not handed out yet."""
+        return any(road.supply.busy for road in self._roads.values())
+
+    async def _take(self, free: Sequence[PathKey], fair: int) -> None:
+        """Its fair share of what nobody holds; more of what has been left lying."""
+        now = self._clock.boot()
+        self._left = {key: self._left.get(key, now) for key in free}
+        room = max(0, self._at_most - len(self._roads))
+        # Each relay begins elsewhere in the list, or all would reach for the same ones.
+        turn = sorted(free, key=lambda key: hash((self._fence, key)))
+        mine = turn[: max(0, fair - len(self._roads))]
+        mine += [key for key in turn[len(mine) :] if now - self._left[key] > LEFT_FOR]
+        wanted = {}
+        for key in mine[:room]:
+            source = source_of(self._ways, key)
+            if source is not None:
+                wanted[key] = self._most(source, key[2])
+        if not wanted:
+            return
+        for key, connections in (await take_paths(self._db, wanted, self._fence)).items():
+            self._begin(key, connections)
+
+    def _begin(self, key: PathKey, connections: int) -> None:
+        source = source_of(self._ways, key)
+        if source is None:
+            return
+        road = self._make(source, key[2], partial(self._orders, key), partial(self._takes, key))
+        road.throttle.granted = connections
+        self._roads[key], self._used[key] = road, self._clock.boot()
+        logger("dispatch.relay").info("path taken", source=source.name, lane=key[2], connections=connections)
+        road.open()
+
+    async def _give_up(self) -> None:
+        """Roads whose source is gone, and those that have had nothing to do for a while."""
+        now = self._clock.boot()
+        for key, road in list(self._roads.items()):
+            if key in self._shares or road.supply.busy or not road.lanes.sessions.resting:
+                self._used[key] = now
+            if source_of(self._ways, key) is None or now - self._used[key] > IDLE_FOR:
+                del self._roads[key], self._used[key]
+                task = asyncio.create_task(self._end(key, road))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    async def _end(self, key: PathKey, road: Road) -> None:
+        await road.close(PATIENCE)
+        try:
+            await release_paths(self._db, [key], self._fence)
+        except StorageUnavailable as wrong:
+            logger("dispatch.relay").warning("path not released; it ends with the lease", reason=str(wrong))
+
+    async def _grant(self) -> None:
+        """Connections that lost relays may have had open come back in time."""
+        most = {}
+        for key in self._roads:
+            source = source_of(self._ways, key)
+            if source is not None:
+                most[key] = self._most(source, key[2])
+        if most:
+            granted = await grant_paths(self._db, most, self._fence)
+            for key in most:
+                if key in self._roads:
+                    self._roads[key].throttle.granted = granted.get(key, 0)
+        self._granted = self._clock.boot()
+
+    def _orders(self, key: PathKey) -> list[Order]:
+        """What a path may claim now: nothing while its site is left alone."""
+        if key not in self._roads or self._roads[key].throttle.closed(self._clock.boot()):
+            return []
+        running = self._view.running
+        return [
+            Order(mailing, share.routes, share.lane)
+            for share in self._shares.get(key, ())
+            if (mailing := running.get(share.mailing_id)) is not None and mailing.due and not mailing.over
+        ]
+
+    def _takes(self, key: PathKey, mail: Mail) -> bool:
+        """Whether a mail may still leave by the path."""
+        mailing, out = self._view.running.get(mail.mailing_id), self._ways.get(key[0])
+        if mailing is None or out is None or mail.account_id != key[0]:
+            return False
+        question = key[1], mail.mailing_id, mail.list_id, key[2]
+        if question not in self._allowed:
+            self._allowed[question] = may_leave(out, key[1], key[2], mailing, mail.list_id)
+        return self._allowed[question]
