@@ -94,11 +94,12 @@ async def a_pool(stage: Stage, name: str, *, default: bool = False) -> UUID:
 
 async def a_source(stage: Stage, pool: UUID, address: str | None, **about: Any) -> UUID:
     source = new_id()
-    plain: dict[str, Any] = {"driver": "direct", "server": None, "state": "active"}
+    plain: dict[str, Any] = {"driver": "direct", "server": None, "state": "active", "warming": False}
     plain |= about
     await stage.run(
-        "INSERT INTO sources (account_id, id, pool_id, name, driver, address, ehlo, server, tls, state, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6::text::inet, 'out.demo.test', $7, 'opportunistic', $8, now())",
+        "INSERT INTO sources (account_id, id, pool_id, name, driver, address, ehlo, server, tls, state, warming,"
+        " created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6::text::inet, 'out.demo.test', $7, 'opportunistic', $8, $9, now())",
         stage.account,
         source,
         pool,
@@ -107,6 +108,7 @@ async def a_source(stage: Stage, pool: UUID, address: str | None, **about: Any) 
         address,
         plain["server"],
         plain["state"],
+        plain["warming"],
     )
     return source
 

@@ -13,6 +13,7 @@ from egress_stage import a_pool, a_route, a_source, a_world, finding, shaped
 from mailmaker.common.contracts.deliveries import OutcomesRecorded
 from mailmaker.common.contracts.event import decode
 from mailmaker.dispatch.domain.egress import ANY_LANE
+from mailmaker.dispatch.domain.warmup import HOURS, RAMP
 from mailmaker.dispatch.egress.proxy import Egress
 from mailmaker.dispatch.egress.rules import Rules
 from mailmaker.dispatch.relay import throttle
@@ -188,6 +189,28 @@ async def test_from_its_first_pool_on_an_account_leaves_by_no_other_way(stage: S
     lanes = await stage.rows("SELECT DISTINCT lane FROM paths")
     assert {row["lane"] for row in lanes} <= {ANY_LANE}
     assert mailing
+
+
+async def test_a_source_that_warms_up_keeps_its_budget_and_the_warm_one_takes_the_rest(
+    stage: Stage, running: Run
+) -> None:
+    pool = await a_pool(stage, "all", default=True)
+    await a_source(stage, pool, "127.0.2.1", warming=True)
+    warm = await a_source(stage, pool, "127.0.2.2", state="paused")
+    await mails(stage, {"one.test": 60})
+    an_hour = -(-RAMP[0] // HOURS)
+    async with a_world(ONE) as world, finding(world.finder(stage)):
+        running(world.relay(stage))
+        await until(lambda: _is(stage, "delivered", an_hour))
+        await stage.run("UPDATE sources SET state = 'active' WHERE id = $1", warm)
+        await reached(stage, {"delivered": 60})
+        peers = Counter(seen.peer for seen in world.sites["mx.one.test"].seen)
+    hours = await stage.rows(
+        "SELECT count(*) AS n FROM messages WHERE source LIKE '%127.0.2.1%' GROUP BY date_trunc('hour', begun_at)"
+    )
+    assert max(row["n"] for row in hours) <= an_hour
+    assert peers["127.0.2.1"] == sum(row["n"] for row in hours)
+    assert peers["127.0.2.2"] == 60 - peers["127.0.2.1"]
 
 
 async def _is(stage: Stage, state: str, count: int) -> bool:

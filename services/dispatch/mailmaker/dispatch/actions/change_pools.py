@@ -33,6 +33,7 @@ class SourceWish:
     username: str | None
     password: str | None
     tls: TlsPolicy
+    warm_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class SourceChange:
     name: str | None
     ehlo: str | None
     state: SourceState | None
+    warm_up: bool | None
 
 
 async def add_pool(db: Database, call: Call, name: str, *, default: bool, now: datetime) -> PoolView:
@@ -126,6 +128,7 @@ async def change_source(db: Database, call: Call, source_id: UUID, change: Sourc
             name=change.name or source.name,
             ehlo=source.ehlo if change.ehlo is None else _ehlo(change.ehlo),
             state=change.state or source.state,
+            warming=source.warming if change.warm_up is None else change.warm_up,
         )
         if not await egress.change_source(tx, source):
             raise _name_taken("source")
@@ -196,6 +199,7 @@ def _checked(call: Call, wish: SourceWish) -> Source:
         secret=None,
         tls=wish.tls,
         state="active",
+        warming=wish.warm_up,
     )
 
 

@@ -33,6 +33,19 @@ class SourceView(BaseModel):
     username: str | None
     tls: Literal["opportunistic", "required", "off"]
     state: Literal["active", "paused"]
+    warm_up: bool
+
+
+class WarmUpView(BaseModel):
+    """How far a source is at a provider. Budgets are of this UTC day and hour; null: it is warm, and none holds it."""
+
+    provider: str
+    day: int
+    budget_day: int | None
+    budget_hour: int | None
+    used_day: int
+    used_hour: int
+    why: str
 
 
 class RouteWhen(BaseModel):
@@ -101,6 +114,7 @@ def source_view(source: Source) -> SourceView:
         username=source.username,
         tls=source.tls,
         state=source.state,
+        warm_up=source.warming,
     )
 
 

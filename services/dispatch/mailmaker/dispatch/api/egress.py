@@ -12,13 +12,14 @@ from mailmaker.common.web.auth import may_operate, may_or_operate
 from mailmaker.common.web.call import Call
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.common.web.problem import Fault, Invalid
-from mailmaker.dispatch.actions import change_pools, change_routes, explain_route
+from mailmaker.dispatch.actions import change_pools, change_routes, explain_route, warm_up
 from mailmaker.dispatch.actions.egress_views import (
     ExplanationView,
     PoolView,
     RouteView,
     RouteWhen,
     SourceView,
+    WarmUpView,
 )
 from mailmaker.dispatch.api.desk import Here
 from mailmaker.dispatch.api.schemas import Name, _In
@@ -65,6 +66,10 @@ class SourceIn(_In):
     username: str | None = Field(None, min_length=1, max_length=255)
     password: str | None = Field(None, min_length=1, max_length=255, repr=False)
     tls: Literal["opportunistic", "required", "off"] = "opportunistic"
+    warm_up: bool = Field(
+        False,
+        description="Whether a new address is held to daily and hourly budgets at each provider, that grow.",
+    )
 
     def wish(self) -> change_pools.SourceWish:
         return change_pools.SourceWish(**self.model_dump(exclude={"account"}))
@@ -77,6 +82,7 @@ class SourcePatch(_In):
     name: Name | None = None
     ehlo: str | None = Field(None, min_length=3, max_length=253)
     state: Literal["active", "paused"] | None = None
+    warm_up: bool | None = None
 
 
 class RouteIn(_In):
@@ -152,7 +158,7 @@ async def patch_source(
 ) -> SourceView:
     """Moves a source to another pool of the account, renames it, pauses it, activates it."""
     whose = await _whose(request, call, account)
-    change = change_pools.SourceChange(body.pool, body.name, body.ehlo, body.state)
+    change = change_pools.SourceChange(body.pool, body.name, body.ehlo, body.state, body.warm_up)
     return await change_pools.change_source(desk.db, whose, source_id, change)
 
 
@@ -162,6 +168,15 @@ async def delete_source(
 ) -> None:
     """Takes a source away. What it has begun ends; its address is free for another account."""
     await change_pools.drop_source(desk.db, await _whose(request, call, account), source_id)
+
+
+@router.get("/v1/sources/{source_id}/warm-up")
+async def get_warm_up(
+    request: Request, desk: Here, call: MayRead, source_id: UUID, account: Account = None
+) -> Page[WarmUpView]:
+    """How far a source is at each provider it has sent to, and why."""
+    whose = await _whose(request, call, account)
+    return Page(items=await warm_up.warm_ups(desk.db, whose.account_id, source_id, desk.now()), next=None)
 
 
 @router.post("/v1/routes", status_code=201)

@@ -43,6 +43,8 @@ class Source:
     secret: bytes | None
     tls: TlsPolicy
     state: SourceState
+    warming: bool = False
+    """Whether its mail to each provider is held to the budgets of a warm-up (SHP-8)."""
 
     @property
     def finds_sites(self) -> bool:
@@ -135,6 +137,10 @@ def holds(route: Route, facts: Facts) -> bool:
         and route.mail_class in (None, facts.mail_class)
         and route.provider in (None, facts.provider)
     )
+
+
+OTHERS = "others"
+"""What a warm-up calls all the sites that are no known provider's."""
 
 
 def provider_of_lane(lane: str) -> str | None:

@@ -72,12 +72,14 @@ class Lanes:
             if (wait := self._throttle.wait(site, self._clock.boot())) > 0:
                 await self._wait(mail, site, wait)
                 continue
-            probe = self._throttle.probing(site)
+            probe, block = self._throttle.probing(site), self._throttle.block()
             session = await self._open(mail, target, probe=probe)
             if session is None:
+                self._throttle.unsent(block)
                 continue
             if not await self._group.begin(mail):
                 self._supply.refused(mail)
+                self._throttle.unsent(block)
                 self._end_probe(site, probe=probe)
                 self.sessions.keep(session)
                 continue

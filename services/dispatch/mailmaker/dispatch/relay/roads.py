@@ -14,10 +14,13 @@ from uuid import UUID
 from mailmaker.common.ops.clock import Clock
 from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import Database, StorageUnavailable
+from mailmaker.dispatch.actions.warm_up import draw_block
 from mailmaker.dispatch.actions.watch_egress import grant_paths, look_out, release_paths, take_paths
 from mailmaker.dispatch.domain.egress import Egress, Source
 from mailmaker.dispatch.domain.leading import PathKey, Share, lead, may_leave, source_of
 from mailmaker.dispatch.domain.running import Order
+from mailmaker.dispatch.domain.warmup import Tally
+from mailmaker.dispatch.relay.budget import Budget
 from mailmaker.dispatch.relay.mail import Mail
 from mailmaker.dispatch.relay.road import Road
 from mailmaker.dispatch.relay.view import RelayView
@@ -29,6 +32,10 @@ LEFT_FOR = 2.0
 """Seconds after which a relay takes what is due and held by nobody, though it has its share."""
 GRANT_EVERY = 5.0
 PATIENCE = 20.0
+BLOCK = 100
+"""Messages of a warm-up's budget that a path draws at once. What is left of them when the hour ends is lost."""
+NOTHING_LEFT = 15.0
+"""Seconds after which a budget that was used up is asked for again."""
 
 Making = Callable[[Source, str, Callable[[], Sequence[Order]], Callable[[Mail], bool]], Road]
 """Makes the road of a source and a lane, with what it may claim and what it may still send."""
@@ -56,6 +63,7 @@ class Roads:
         self._left: dict[PathKey, float] = {}
         self._allowed: dict[tuple[UUID, UUID, UUID, str], bool] = {}
         self._granted = 0.0
+        self._ask_again: dict[PathKey, float] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -80,6 +88,7 @@ class Roads:
         await self._take(free, -(-len(self._shares) // max(1, seen.relays)))
         if self._clock.boot() - self._granted > GRANT_EVERY:
             await self._grant()
+        await self._draw()
 
     async def close(self, patience: float) -> None:
         """Ends all roads in peace. The relay gives its paths up with its lease."""
@@ -122,6 +131,8 @@ class Roads:
             return
         road = self._make(source, key[2], partial(self._orders, key), partial(self._takes, key))
         road.throttle.granted = connections
+        # Without a block nothing leaves: the first one is drawn before this look is over.
+        road.throttle.budget = Budget() if source.warming else None
         self._roads[key], self._used[key] = road, self._clock.boot()
         logger("dispatch.relay").info("path taken", source=source.name, lane=key[2], connections=connections)
         road.open()
@@ -158,6 +169,23 @@ class Roads:
                 if key in self._roads:
                     self._roads[key].throttle.granted = granted.get(key, 0)
         self._granted = self._clock.boot()
+
+    async def _draw(self) -> None:
+        """Another part of what a source that warms up may send, before the last one is used up."""
+        for key, road in list(self._roads.items()):
+            source, now = source_of(self._ways, key), self._clock.boot()
+            if source is None or not source.warming:
+                road.throttle.budget = None
+                continue
+            has = road.throttle.budget = road.throttle.budget or Budget()
+            if has.left(now) > BLOCK // 2 or now < self._ask_again.get(key, 0.0):
+                continue
+            spent, has.sent, has.deferred = Tally(has.sent, has.deferred), 0, 0
+            wanted = BLOCK - has.left(now)
+            block = await draw_block(self._db, source, key[2], wanted, spent, self._clock.now())
+            left = (block.until - self._clock.now()).total_seconds()
+            has.messages, has.until = has.left(now) + block.messages, now + left
+            self._ask_again[key] = now + (EVERY if block.messages else NOTHING_LEFT)
 
     def _orders(self, key: PathKey) -> list[Order]:
         """What a path may claim now: nothing while its site is left alone."""

@@ -121,7 +121,15 @@ class Shift:
         def supply(what: Callable[[], Sequence[Order]]) -> Supply:
             threads = self._settings.threads
             return Supply(
-                self._db, self._clock, self._lease, self._view, self._preparer, threads, what, way.name
+                self._db,
+                self._clock,
+                self._lease,
+                self._view,
+                self._preparer,
+                threads,
+                what,
+                way.name,
+                throttle.room,
             )
 
         def lanes(of: Supply) -> Lanes:

@@ -31,7 +31,7 @@ AVOID_FOR = 30.0
 
 class Supply:
     """`next` gives the connections of one way out mails. `run` keeps them coming under one lease. `orders` says what may
-    be claimed now; `source` is the name of the way."""
+    be claimed now, `room` how many it makes sense to have claimed; `source` is the name of the way."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Supply:
         threads: int,
         orders: Callable[[], Sequence[Order]],
         source: str,
+        room: Callable[[float], int],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -52,6 +53,7 @@ class Supply:
         self._threads = threads
         self._orders = orders
         self._source = source
+        self._room_for = room
         self._ready: deque[Mail] = deque()
         self._waiting: deque[asyncio.Future[Mail | None]] = deque()
         self._chunks: asyncio.Queue[tuple[RunningMailing, Sequence[Record]]] = asyncio.Queue(
@@ -156,9 +158,10 @@ class Supply:
             done = await expire_mailing(self._db, mailing.account_id, mailing.id)
             self._rest(mailing, 1.0 if not done else 0.0)
             return done
-        rows = await claim_batch(
-            self._db, self._clock, order, self._lease.fence, min(BATCH, self._target - self._ahead)
-        )
+        most = min(self._target, self._room_for(self._clock.boot())) - self._ahead
+        if most <= 0:
+            return 0
+        rows = await claim_batch(self._db, self._clock, order, self._lease.fence, min(BATCH, most))
         self._ahead += len(rows)
         if not rows:
             self._rest(mailing, 0.2)

@@ -14,11 +14,14 @@ from mailmaker.dispatch.domain.backoff import BackoffPlan, Gate
 from mailmaker.dispatch.domain.pace import Pace, Rate
 from mailmaker.dispatch.domain.reactions import Reaction, Tally
 from mailmaker.dispatch.domain.shaping import Limits
+from mailmaker.dispatch.relay.budget import Budget
 
 SITES = 4
 """A lane that many sites share may have so many times the connections of one site."""
 KEPT = 2000
 PROBE_AGAIN = 0.5
+NEXT_BLOCK = 0.5
+"""Seconds after which a block that was used up may have been followed by another."""
 UNLIMITED = 1_000_000
 SERVER = BackoffPlan(first=0.5, longest=30.0)
 """How soon a server of one's own is tried again."""
@@ -53,6 +56,8 @@ class Throttle:
         self._at: OrderedDict[str, _At] = OrderedDict()
         self.granted = granted
         """Connections that the lease allows."""
+        self.budget: Budget | None = None
+        """What is left of the last block drawn, where the source warms up."""
         self.idle_for = limits.idle_timeout
         self.per_connection = limits.per_connection
 
@@ -74,6 +79,10 @@ class Throttle:
         at = self._of("")
         return at.gate.opens_at > now + 1.0
 
+    def room(self, now: float) -> int:
+        """How many messages it makes sense to have claimed."""
+        return UNLIMITED if self.budget is None else self.budget.left(now)
+
     def away(self, site: str, now: float) -> bool:
         """Whether the site is left alone: it could not be reached, or a rule says so."""
         return self._of(site).gate.opens_at > now
@@ -85,12 +94,16 @@ class Throttle:
         self._forgive(at, now)
         if not at.gate.may_try(now):
             return max(at.gate.opens_at - now, PROBE_AGAIN)
+        if self.budget is not None and not self.budget.left(now):
+            return NEXT_BLOCK
         paces = at.paces if at.slow is None else [*at.paces, at.slow]
         ready = max((pace.ready_at(now) for pace in paces), default=now)
         if ready > now:
             return ready - now
         for pace in paces:
             pace.take(now)
+        if self.budget is not None:
+            self.budget.take()
         if at.gate.state(now) != "closed":
             at.gate.began(now)
         return 0.0
@@ -125,6 +138,15 @@ class Throttle:
         gate.failed(now, chance)
         return max(gate.opens_at - now, 0.0)
 
+    def block(self) -> float:
+        """When the block ends that the mail just let go was taken from."""
+        return 0.0 if self.budget is None else self.budget.until
+
+    def unsent(self, block: float) -> None:
+        """A mail that `wait` let go was not begun after all."""
+        if self.budget is not None:
+            self.budget.give_back(block)
+
     def withdrawn(self, site: str) -> None:
         """A connection that was being opened was given up, or a probe was not sent: it says nothing about the site."""
         self._of(site).gate.withdrawn()
@@ -138,6 +160,8 @@ class Throttle:
             at.gate.succeeded(now)
         if reply.code < 400:
             return []
+        if self.budget is not None and reply.temporary:
+            self.budget.deferred += 1
         return [reaction for reaction in self._react(reply) if self._obeys(at, reaction, now)]
 
     def _obeys(self, at: _At, reaction: Reaction, now: float) -> bool:

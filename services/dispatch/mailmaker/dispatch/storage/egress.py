@@ -11,7 +11,10 @@ from mailmaker.common.storage.transaction import Transaction
 from mailmaker.dispatch.domain.egress import Egress, Pool, Route, Source
 
 _POOL = "account_id, id, name, is_default"
-_SOURCE = "account_id, id, pool_id, name, driver, host(address) AS address, ehlo, server, username, secret, tls, state"
+_SOURCE = (
+    "account_id, id, pool_id, name, driver, host(address) AS address, ehlo, server, username, secret, tls, state,"
+    " warming"
+)
 _ROUTE = "id, position, name, pool_id, sender_id, sender_domain, list_id, tag, class, provider"
 # One writer at a time for an account's ways out: a rule must not be added to a pool that is being removed.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('egress ' || $1::text, 7))"
@@ -24,11 +27,12 @@ DELETE FROM pools p WHERE account_id = $1 AND id = $2
    AND NOT EXISTS (SELECT FROM routes r WHERE r.account_id = p.account_id AND r.pool_id = p.id)
 """
 _ADD_SOURCE = """
-INSERT INTO sources (account_id, id, pool_id, name, driver, address, ehlo, server, username, secret, tls, state, created_at)
-VALUES ($1, $2, $3, $4, $5, $6::text::inet, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO sources (account_id, id, pool_id, name, driver, address, ehlo, server, username, secret, tls, state, warming,
+                     created_at)
+VALUES ($1, $2, $3, $4, $5, $6::text::inet, $7, $8, $9, $10, $11, $12, $13, $14)
 """
 _CHANGE_SOURCE = """
-UPDATE sources SET pool_id = $3, name = $4, ehlo = $5, state = $6 WHERE account_id = $1 AND id = $2
+UPDATE sources SET pool_id = $3, name = $4, ehlo = $5, state = $6, warming = $7 WHERE account_id = $1 AND id = $2
 """
 _DROP_SOURCE = "DELETE FROM sources WHERE account_id = $1 AND id = $2"
 _ADD_ROUTE = """
@@ -94,6 +98,7 @@ async def add_source(tx: Transaction, source: Source, at: datetime) -> str | Non
         source.secret,
         source.tls,
         source.state,
+        source.warming,
         at,
     )
     return None if taken is None else "address" if taken == "sources_address" else "name"
@@ -110,6 +115,7 @@ async def change_source(tx: Transaction, source: Source) -> bool:
         source.name,
         source.ehlo,
         source.state,
+        source.warming,
     )
     return taken is None
 

@@ -39,6 +39,7 @@ STATEMENTS = (
         secret       bytea,
         tls          text NOT NULL CHECK (tls IN ('opportunistic', 'required', 'off')),
         state        text NOT NULL CHECK (state IN ('active', 'paused')),
+        warming      boolean NOT NULL,
         created_at   timestamptz NOT NULL,
         PRIMARY KEY (account_id, id),
         UNIQUE (account_id, name),
@@ -82,6 +83,27 @@ STATEMENTS = (
     """,
     "CREATE UNIQUE INDEX paths_held ON paths (account_id, source_id, lane) WHERE ends_at IS NULL",
     "CREATE INDEX paths_of ON paths (fence)",
+    # How far a source is at a provider, and what relays have drawn of its budget this day and this hour.
+    """
+    CREATE TABLE warmups (
+        account_id   uuid NOT NULL,
+        source_id    uuid NOT NULL,
+        provider     text NOT NULL,
+        day_index    integer NOT NULL,
+        day          date NOT NULL,
+        active       date NOT NULL,
+        sent         integer NOT NULL,
+        deferred     integer NOT NULL,
+        complained   integer NOT NULL,
+        held         integer NOT NULL,
+        verdict      text NOT NULL,
+        before       integer[] NOT NULL,
+        used_day     integer NOT NULL,
+        used_hour    integer NOT NULL,
+        hour         timestamptz NOT NULL,
+        PRIMARY KEY (account_id, source_id, provider)
+    )
+    """,
     # Platform-wide: what the DNS said about the domains that mail goes to.
     """
     CREATE TABLE sites (
@@ -106,6 +128,6 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     for statement in STATEMENTS:
         op.execute(statement)
-    for table in ("pools", "sources", "routes", "paths"):
+    for table in ("pools", "sources", "routes", "paths", "warmups"):
         protect(op, "dispatch", table)
     share(op, "dispatch", "sites")

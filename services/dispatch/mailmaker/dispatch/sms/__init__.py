@@ -1,0 +1,1 @@
+"""dispatch.sms: speaks SMPP 3.4: PDUs, sessions, receipts."""
