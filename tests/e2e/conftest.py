@@ -6,9 +6,11 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
-from e2e_rig import Rig
+from e2e_rig import Rig, World
 from mailmaker.common.demo.client import Client
 from mailmaker.common.demo.stage import raised
+from mailmaker.common.embedded.ports import free_port
+from mailmaker.common.testing.nameserver import Nameserver
 
 GRACE = 15
 """Seconds until the data of a closed account goes: 30 days elsewhere."""
@@ -18,14 +20,21 @@ GRACE = 15
 async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     """Started once a run: what one test breaks must have healed for the next."""
     directory = tmp_path_factory.mktemp("street")
-    env = {**os.environ, "MAILMAKER_CONTACTS_ACCOUNT_GRACE_DAYS": f"{GRACE / 86400:.6f}"}
-    async with raised(directory, env=env) as stage:
-        dev = stage.dev
-        async with (
-            Client(dev["base_url"], dev["account_key"]) as client,
-            Client(dev["base_url"], dev["operator_key"]) as operator,
-        ):
-            yield Rig(stage, client, operator, directory)
+    async with Nameserver({}) as dns:
+        told = {
+            "MAILMAKER_CONTACTS_ACCOUNT_GRACE_DAYS": f"{GRACE / 86400:.6f}",
+            "MAILMAKER_DISPATCH_NAMESERVER": dns.address,
+            "MAILMAKER_DISPATCH_SMTP_PORT": str(free_port("127.0.1.1")),
+            "MAILMAKER_DISPATCH_PRIVATE_TARGETS": "true",
+        }
+        async with raised(directory, env=os.environ | told) as stage:
+            dev = stage.dev
+            async with (
+                Client(dev["base_url"], dev["account_key"]) as client,
+                Client(dev["base_url"], dev["operator_key"]) as operator,
+            ):
+                rest = World(dns, int(told["MAILMAKER_DISPATCH_SMTP_PORT"]))
+                yield Rig(stage, client, operator, directory, rest)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from mailmaker.common.demo.people import HEADER, people
 from mailmaker.common.demo.stage import Stage
 from mailmaker.common.testing.checker import Told, Verdict, judge, mailing_of, unbalanced
 from mailmaker.common.testing.ledger import Seen
+from mailmaker.common.testing.nameserver import Nameserver
 from mailmaker.common.testing.processes import command_line, descendants, is_alive
 
 RECIPIENTS = int(os.environ.get("MAILMAKER_E2E_RECIPIENTS", "20000"))
@@ -65,6 +66,14 @@ async def eventually(what: str, condition: Any, seconds: float = 60.0, every: fl
 
 
 @dataclass
+class World:
+    """What lies beyond the platform: the DNS it asks, and the port on which recipients' servers listen."""
+
+    dns: Nameserver
+    port: int
+
+
+@dataclass
 class Rig:
     """One running platform with its account's client and its operator's."""
 
@@ -72,6 +81,7 @@ class Rig:
     client: Client
     operator: Client
     directory: Path
+    world: World | None = None
     numbers: dict[int, str] = field(default_factory=dict)
     """Every mailing these tests made: number -> id."""
     _seen: dict[str, list[Seen]] = field(default_factory=lambda: defaultdict(list))

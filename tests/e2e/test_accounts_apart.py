@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -73,9 +74,40 @@ async def _owner(rig: Rig) -> tuple[dict[str, list[str]], Client]:
         "mailing_id": [mailing], "template": [shown["template"]], "template_id": [shown["template"]],
         "sender": [shown["sender"]], "domain": [domain], "domain_id": [domain], "id": [str(told.suppression_id)],
         "report": [report], "export_id": [export], 
+        **await _ways_out(rig),
+        "account": [rig.stage.dev["account_id"]],
         "account_id": [rig.stage.dev["account_id"]], "email": [f"p0.{MARK}@apart.test"], "q": [MARK],
     }  # fmt: skip
     return ids, rig.client
+
+
+async def _ways_out(rig: Rig) -> dict[str, list[str]]:
+    """A pool with a source and a rule. While the account has it, nothing of its mail leaves by the platform's own server."""
+    account = rig.stage.dev["account_id"]
+    pool = (await rig.operator.send("POST", "/v1/pools", {"account": account, "name": f"{MARK} pool"}))["id"]
+    wish = {
+        "account": account,
+        "pool": pool,
+        "name": f"{MARK} source",
+        "driver": "direct",
+        "address": "127.0.9.1",
+    }
+    source = (await rig.operator.send("POST", "/v1/sources", wish | {"ehlo": "apart.test"}))["id"]
+    route = (await rig.client.send("POST", "/v1/routes", {"name": f"{MARK} rule", "pool": pool}))["id"]
+    return {"pool": [pool], "pool_id": [pool], "source_id": [source], "route_id": [route]}
+
+
+async def _close_ways(rig: Rig) -> None:
+    whose = {"account": rig.stage.dev["account_id"]}
+    for kind in ("routes", "sources", "pools"):
+        for one in (await rig.operator.send("GET", f"/v1/{kind}", params=whose))["items"]:
+            await rig.operator.send("DELETE", f"/v1/{kind}/{one['id']}", params=whose)
+
+
+@pytest.fixture
+async def ways_closed(rig: Rig) -> AsyncIterator[None]:
+    yield
+    await _close_ways(rig)
 
 
 async def _stranger(rig: Rig) -> str:
@@ -107,6 +139,9 @@ async def _shown(rig: Rig, ids: Ids) -> dict[str, Any]:
         "/v1/import-profiles",
         "/v1/drops",
         "/v1/senders",
+        "/v1/pools",
+        "/v1/sources",
+        "/v1/routes",
     ):
         shown[f"{path} all"] = await rig.every(path)
     shown["keys"] = sorted(one["id"] for one in await rig.every("/v1/api-keys"))
@@ -114,6 +149,7 @@ async def _shown(rig: Rig, ids: Ids) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("ways_closed")
 async def test_no_call_with_anothers_ids_finds_a_byte(rig: Rig) -> None:
     ids, _ = await _owner(rig)
     stranger = await _stranger(rig)

@@ -29,6 +29,9 @@ from mailmaker.dispatch.actions.move_mailing import start_mailing
 from mailmaker.dispatch.actions.open_mailing import MailingWish, open_mailing
 from mailmaker.dispatch.actions.read import one_mailing
 from mailmaker.dispatch.actions.verify_domain import OwnZone, verify_domain
+from mailmaker.dispatch.api.desk import Desk
+from mailmaker.dispatch.domain.mx import Destination, MxHost, NoSuchDomain, Route
+from mailmaker.dispatch.relay.shaped import shipped
 from mailmaker.dispatch.storage.seal import Seal
 from pydantic import SecretStr
 
@@ -208,6 +211,32 @@ async def open_street(db: Database) -> Street:
     )
     template = await add_template(db, call, wish, CLOCK.now())
     return Street(db, account_id, contacts, client, keyring, sender.id, template.id)
+
+
+class Dns:
+    """Where mail goes, from memory."""
+
+    def __init__(self, hosts: dict[str, list[str]] | None = None) -> None:
+        self.hosts = hosts or {}
+
+    async def hosts_of(self, domain: str) -> Route:
+        if domain not in self.hosts:
+            return NoSuchDomain("not in the test's DNS")
+        return Destination(tuple(MxHost(name, 10) for name in self.hosts[domain]), False, CLOCK.boot() + 60)
+
+
+def a_desk(street: Street, zone: OwnZone | None = None, dns: Dns | None = None) -> Desk:
+    """What the doors use."""
+    return Desk(
+        street.db,
+        street.client,
+        zone or OwnZone("shop.test", street.db, MAIL_DOMAIN, NoDns()),
+        Seal("a secret of sixteen"),
+        CLOCK,
+        MAIL_DOMAIN,
+        dns or Dns(),
+        shipped(),
+    )
 
 
 def a_no(

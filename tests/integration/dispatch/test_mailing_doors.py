@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from dispatch_street import CLOCK, MAIL_DOMAIN, NoDns, OneAccount, Person, Street
+from dispatch_street import CLOCK, OneAccount, Person, Street, a_desk
 from mailmaker.common.contracts.internal import KeyRow
 from mailmaker.common.ops.metrics import Metrics
 from mailmaker.common.ops.settings import Shared
@@ -17,12 +17,9 @@ from mailmaker.common.web.app import create_app
 from mailmaker.common.web.keyring import KeyRing
 from mailmaker.dispatch.actions.claim_batch import claim_batch
 from mailmaker.dispatch.actions.settle_mailings import Settler
-from mailmaker.dispatch.actions.verify_domain import OwnZone
 from mailmaker.dispatch.api import domains, mailings, templates
-from mailmaker.dispatch.api.desk import Desk
 from mailmaker.dispatch.domain.running import Order, RunningMailing
 from mailmaker.dispatch.storage import relays
-from mailmaker.dispatch.storage.seal import Seal
 
 SECRET = "mm_live_test"
 SCOPES = (
@@ -57,7 +54,6 @@ async def http(street: Street) -> AsyncIterator[httpx.AsyncClient]:
     shared = Shared.model_validate(
         {"service_token": "s" * 32, "token_keys": "1:" + "a" * 43, "pepper": "cA" * 22}
     )
-    zone = OwnZone("shop.test", street.db, MAIL_DOMAIN, NoDns())
     app = create_app(
         "dispatch",
         [domains.router, templates.router, mailings.router],
@@ -65,7 +61,7 @@ async def http(street: Street) -> AsyncIterator[httpx.AsyncClient]:
         keyring=keyring,
         metrics=Metrics(),
         ready={},
-        state=Desk(street.db, street.client, zone, Seal("a secret of sixteen"), CLOCK, MAIL_DOMAIN),
+        state=a_desk(street),
     )
     headers = {"Authorization": f"Bearer {SECRET}"}
     transport = httpx.ASGITransport(app)

@@ -242,3 +242,23 @@ async def test_old_instants_leave_the_row(stage: Stage) -> None:
     assert len(await claimed(stage, mailing)) == 1
     (row,) = await stage.rows("SELECT instants, holders FROM caps")
     assert (len(row["instants"]), row["holders"]) == (1, [1])
+
+
+async def test_claims_of_all_relays_together_keep_a_mailings_rate(stage: Stage) -> None:
+    in_list = await stage.open_list()
+    mailing = await stage.mailing(in_list)
+    await stage.messages(mailing, in_list, contacts(300))
+    await stage.run("UPDATE mailings SET rate = 600")
+    running = await mailing_of(stage, mailing)
+    assert running.rate == 600
+    began, now, taken = datetime.now(UTC), datetime.now(UTC), 0
+    while now < began + timedelta(seconds=10):
+        # Four relays at once, each with all the room there is.
+        found = await asyncio.gather(
+            *(claim_batch(stage.db, FakeClock(now), Order(running), fence, 500) for fence in range(1, 5))
+        )
+        rows = [row for batch in found for row in batch]
+        taken += len(rows)
+        assert all(row["claimed_until"] <= now + timedelta(seconds=5) for row in rows)
+        now += timedelta(milliseconds=700)
+    assert 80 <= taken <= 600 * (10 + 1) / 66 + 1

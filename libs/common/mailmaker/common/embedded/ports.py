@@ -22,9 +22,9 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     for port in random.SystemRandom().sample(_RANGE, min(200, len(_RANGE))):
-        if port not in _given and is_free(port):
+        if port not in _given and is_free(port, host):
             _given.add(port)
             return port
     raise OSError("no free TCP port between 20000 and 32000")

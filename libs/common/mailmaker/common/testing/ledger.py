@@ -34,6 +34,8 @@ class Seen:
     size: int
     offset: int | None
     """Where the message starts in the bytes file; None when its bytes were not kept."""
+    peer: str = ""
+    """The IP address it came from."""
 
     @property
     def accepted(self) -> bool:
@@ -61,6 +63,7 @@ _NAMES = (
     "sha256",
     "size",
     "offset",
+    "peer",
 )
 
 
@@ -92,7 +95,7 @@ class Ledger:
             for line in lines:
                 if not line.endswith(b"\n"):
                     break
-                values = dict(zip(_NAMES, json.loads(line), strict=True))
+                values = dict(zip(_NAMES, json.loads(line), strict=False))
                 found.append(Seen(**(values | {"recipients": tuple(values["recipients"])})))
                 position += len(line)
         return found, position

@@ -83,6 +83,7 @@ class _Conversation(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._peer = str(transport.get_extra_info("peername")[0])
         self._transport.write(GREETING)
 
     def data_received(self, data: bytes) -> None:
@@ -186,6 +187,7 @@ class _Conversation(asyncio.Protocol):
             sha256=hashlib.sha256(body).hexdigest() if ended else "",
             size=len(body),
             offset=None,
+            peer=self._peer,
         )
         book.add(seen, body if ended and book.keeps_next() else None, self._kept if ended else None)
         self._held = ended is not None

@@ -51,6 +51,7 @@ async def glance(db: Database, feed: int, contacts: int) -> Glance:
             sender_domain=row["sender_domain"],
             tag=row["tag"],
             pooled=row["pooled"],
+            rate=row["rate"],
         )
         for row in mailings
     ]

@@ -26,6 +26,8 @@ class RunningMailing:
     tag: str | None
     pooled: bool
     """Whether its account has pools of its own: then nothing of it leaves by the platform's own way."""
+    rate: int | None = None
+    """Messages a minute at most; None: as fast as they go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hmac import compare_digest
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv6Address
 
+from mailmaker.dispatch.domain.mx import is_public
 from mailmaker.dispatch.egress.frames import Address
-
-# What `ipaddress` calls global although no mail server is there, or an IPv4 address hides inside (IANA's special-purpose
-# registries, RFC 6890): IETF assignments, 6to4 relays; Teredo and its kin, 6to4, documentation.
-_NOT_PUBLIC_4 = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
-_NOT_PUBLIC_6 = (IPv6Network("2001::/23"), IPv6Network("2002::/16"), IPv6Network("3fff::/20"))
-_UNICAST_6 = IPv6Network("2000::/3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +43,4 @@ class Rules:
             return False
         if isinstance(to, IPv6Address) and to.ipv4_mapped is not None:
             return False
-        return self.private or is_public(to)
-
-
-def is_public(address: Address) -> bool:
-    """Whether it is unicast and of the public internet: not private, loopback, link-local, shared (RFC 6598) or reserved,
-    nor an IPv6 form of an IPv4 address."""
-    if not address.is_global or address.is_multicast:
-        return False
-    if isinstance(address, IPv4Address):
-        return not address.is_reserved and not any(address in net for net in _NOT_PUBLIC_4)
-    # NAT64 (64:ff9b::/96), mapped and compatible addresses stand outside of global unicast.
-    return address in _UNICAST_6 and not any(address in net for net in _NOT_PUBLIC_6)
+        return self.private or is_public(str(to))

@@ -127,6 +127,8 @@ UPDATE messages m SET state = 'expired', reason = 'validity', ended_at = clock_t
   FROM late WHERE m.account_id = $1 AND m.id = late.id
 RETURNING m.id
 """
+_RATE_AT = "SELECT rate_at FROM mailings WHERE account_id = $1 AND id = $2 FOR UPDATE"
+_SET_RATE_AT = "UPDATE mailings SET rate_at = $3 WHERE account_id = $1 AND id = $2"
 _CAPS_OF = "SELECT list_id, caps FROM lists WHERE account_id = $1 AND list_id = ANY($2::uuid[])"
 
 
@@ -191,6 +193,17 @@ async def expire(tx: Transaction, account_id: UUID, mailing_id: UUID, limit: int
 async def caps_of(tx: Transaction, account_id: UUID, list_ids: Sequence[UUID]) -> list[Record]:
     """The stored cap policies of lists."""
     return list(await tx.driver.fetch(_CAPS_OF, account_id, list(list_ids)))
+
+
+async def rate_at(tx: Transaction, account_id: UUID, mailing_id: UUID) -> datetime | None:
+    """From when on the next message of a mailing with a rate may be claimed. Its row is held: before any message is."""
+    found: datetime | None = await tx.driver.fetchval(_RATE_AT, account_id, mailing_id)
+    return found
+
+
+async def set_rate_at(tx: Transaction, account_id: UUID, mailing_id: UUID, at: datetime) -> None:
+    """Writes it."""
+    await tx.driver.execute(_SET_RATE_AT, account_id, mailing_id, at)
 
 
 def _windows(allowances: Sequence[tuple[UUID, Allowance]]) -> list[list[int | datetime | None]]:

@@ -21,6 +21,7 @@ EMPTYING = Emptying(
         "sources": "",
         "pools": "",
         "paths": "",
+        "warmups": "",
     },
     blanked={
         "messages": Blanked(

@@ -12,7 +12,7 @@ SELECT r.account_id, r.id, r.number, r.channel, r.class, r.list_ids, r.valid_unt
        EXISTS (SELECT FROM messages m WHERE m.account_id = r.account_id AND m.mailing_id = r.id
                   AND m.state IN ('queued', 'scheduled', 'deferred', 'held') AND m.due_at <= clock_timestamp()) AS due,
        coalesce(r.valid_until <= clock_timestamp(), false) AS over,
-       r.sender_id, split_part(r.from_email, '@', 2) AS sender_domain, r.tag,
+       r.sender_id, split_part(r.from_email, '@', 2) AS sender_domain, r.tag, r.rate,
        EXISTS (SELECT FROM pools p WHERE p.account_id = r.account_id) AS pooled
   FROM mailings r JOIN known_accounts a ON a.account_id = r.account_id AND a.state = 'open'
  WHERE r.state = 'running' AND r.channel = 'email' AND r.expanded_at IS NOT NULL

@@ -115,7 +115,7 @@ STATEMENTS = (
     """,
     # Where a relay's process is: a process of the same place can see that it is dead.
     "ALTER TABLE relays ADD COLUMN place text NOT NULL DEFAULT ''",
-    "ALTER TABLE mailings ADD COLUMN tag text",
+    "ALTER TABLE mailings ADD COLUMN tag text, ADD COLUMN rate_at timestamptz",
     "ALTER TABLE messages ADD COLUMN lane text, ADD COLUMN route text",
     """
     CREATE INDEX messages_by_lane ON messages (account_id, mailing_id, lane, due_at, id)
