@@ -18,15 +18,20 @@ from mailmaker.common.storage.engine import AlreadyHeard, Heard
 from mailmaker.common.storage.ids import new_id
 from mailmaker.common.testing.traces import tables_naming, tables_of_account
 from mailmaker.dispatch.actions.archive_account import archive_account
+from mailmaker.dispatch.actions.change_pools import SourceWish, add_pool, add_source
+from mailmaker.dispatch.actions.change_routes import RouteWish, add_route
 from mailmaker.dispatch.actions.claim_batch import claim_batch
+from mailmaker.dispatch.actions.egress_views import RouteWhen
 from mailmaker.dispatch.actions.stop_account import stopping
 from mailmaker.dispatch.actions.watch import glance
 from mailmaker.dispatch.domain.directives import directives_of, latest
 from mailmaker.dispatch.domain.running import Order, RunningMailing
+from mailmaker.dispatch.relay.shaped import shipped
 from mailmaker.dispatch.storage import directives as standing
 from mailmaker.dispatch.storage import relays
 from mailmaker.dispatch.storage.archive import PARTS
 from mailmaker.dispatch.storage.emptying import EMPTYING
+from mailmaker.dispatch.storage.seal import Seal
 
 TRACES = ("zaira", "Zaira", "a-shop", "A Shop", "news@example.test", "Ciao", "F-77", "dpo@example.test")
 NEVER = asyncio.Event()
@@ -188,9 +193,30 @@ async def test_another_accounts_rows_are_untouched_and_a_half_emptied_account_is
     assert len(await run(street, "SELECT id FROM messages WHERE address <> ''")) == 50
 
 
+async def a_way_out(street: Street) -> None:
+    """A pool, a source with a password, and a rule."""
+    pool, seal = await add_pool(street.db, street.call, "main", default=True, now=CLOCK.now()), Seal("a" * 16)
+    wish = SourceWish(
+        pool=pool.id,
+        name="host",
+        driver="smarthost",
+        address=None,
+        ehlo="out.example.test",
+        server="mail.example.test:25",
+        username="u",
+        password="its password",
+        tls="required",
+        warm_up=False,
+    )
+    await add_source(street.db, seal, street.call, wish, CLOCK.now())
+    rule = RouteWish("all", RouteWhen(), pool.id, None)
+    await add_route(street.db, shipped(), street.call, rule, CLOCK.now())
+
+
 async def test_the_archive_has_every_part_and_no_secret(street: Street) -> None:
     list_id = street.contacts.open_list(people(40))
     mailing = await street.mailing(list_id)
+    await a_way_out(street)
     parts: dict[str, list[dict[str, object]]] = {}
     text = b""
 
@@ -204,11 +230,13 @@ async def test_the_archive_has_every_part_and_no_secret(street: Street) -> None:
         for row in rows:
             parts.setdefault(row["name"], []).append(json.loads(row["line"]))
     assert list(parts) == list(PARTS)
-    assert [len(rows) for rows in parts.values()] == [1, 1, 1, 1, 40]
+    assert [len(rows) for rows in parts.values()] == [1, 1, 1, 1, 1, 1, 1, 40]
     (told_mailing,) = parts["dispatch/mailings.jsonl"]
     assert (told_mailing["id"], told_mailing["counts"]) == (str(mailing.id), {"queued": 40})
     assert parts["dispatch/messages.jsonl"][0]["state"] == "queued"
     assert b"private_key" not in text
+    assert b"its password" not in text
+    assert b"secret" not in text
     assert b"zaira" not in text, "people by their contact's id alone"
     nothing = [chunk async for chunk in archive_account(street.db, new_id())]
     assert b"".join(nothing) == b"end,\n"

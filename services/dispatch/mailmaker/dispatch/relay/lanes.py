@@ -78,7 +78,7 @@ class Lanes:
                 self._throttle.unsent(block)
                 continue
             if not await self._group.begin(mail):
-                self._supply.refused(mail)
+                self._supply.send_away(Unbegun(mail.beginning))
                 self._throttle.unsent(block)
                 self._end_probe(site, probe=probe)
                 self.sessions.keep(session)

@@ -12,6 +12,8 @@ from mailmaker.dispatch.relay.supply import Supply
 from mailmaker.dispatch.relay.throttle import Throttle
 
 GROW_EVERY = 0.2
+CLAIM = 5.0
+"""Seconds that a claim under way may take when all ends."""
 
 MakeSupply = Callable[[Callable[[], Sequence[Order]]], Supply]
 MakeLanes = Callable[[Supply], Lanes]
@@ -49,6 +51,8 @@ class Road:
         """Ends in peace: what is under way ends (or is cut off after so many seconds), connections close, claims go back."""
         self.lanes.stop()
         self.supply.close()
+        if self._helpers:
+            await self.supply.last_claim(CLAIM)
         if self._connections:
             await asyncio.wait(self._connections, timeout=patience)
         self.lanes.sessions.abort_all()

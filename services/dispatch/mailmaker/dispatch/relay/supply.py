@@ -22,8 +22,7 @@ from mailmaker.dispatch.relay.view import RelayView
 from mailmaker.dispatch.storage.outcomes import Beginning, Unbegun
 
 CHUNK = 64
-SMALLEST, LARGEST = 32, 960
-BATCH = 480
+SMALLEST, BATCH, LARGEST = 32, 480, 960
 FRESH = 2.0
 """Seconds of its claim that a mail must still have when it is handed out."""
 AVOID_FOR = 30.0
@@ -63,14 +62,14 @@ class Supply:
         self._target = SMALLEST
         self._ahead = 0
         self._last = b""
-        self._empty: dict[UUID, float] = {}
-        self._avoid: dict[UUID, float] = {}
+        self._resting: dict[UUID, float] = {}
         self._back: list[Unbegun] = []
         self.closed = False
+        self._claimed_last = asyncio.Event()
 
     @property
     def busy(self) -> bool:
-        """Whether anything is claimed and not handed out yet."""
+        """Whether anything is claimed and not handed out."""
         return self._ahead > 0
 
     @property
@@ -119,10 +118,6 @@ class Supply:
                 future.set_result(None)
         self._waiting.clear()
 
-    def refused(self, mail: Mail) -> None:
-        """A mail that may not begin now: back in line, where the next claim decides about it."""
-        self._back.append(Unbegun(mail.beginning))
-
     def send_away(self, unbegun: Unbegun) -> None:
         """A mail that is not begun here: to wait, to take another lane, or to end for good."""
         self._back.append(unbegun)
@@ -151,6 +146,7 @@ class Supply:
                 self._room.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._room.wait(), 0.1)
+        self._claimed_last.set()
 
     async def _claim(self, order: Order) -> int:
         mailing = order.mailing
@@ -174,11 +170,7 @@ class Supply:
         now = self._clock.boot()
         if not self._lease.alive(now) or now >= self._view.fresh_until:
             return None
-        due = [
-            order
-            for order in self._orders()
-            if self._empty.get(order.mailing.id, 0.0) <= now and self._avoid.get(order.mailing.id, 0.0) <= now
-        ]
+        due = [order for order in self._orders() if self._resting.get(order.mailing.id, 0.0) <= now]
         if not due:
             return None
         due.sort(key=_turn)
@@ -188,8 +180,8 @@ class Supply:
 
     def _rest(self, mailing: RunningMailing, seconds: float) -> None:
         now = self._clock.boot()
-        self._empty = {key: until for key, until in self._empty.items() if until > now}
-        self._empty[mailing.id] = now + seconds
+        self._resting = {key: until for key, until in self._resting.items() if until > now}
+        self._resting[mailing.id] = now + seconds
 
     async def _prepare_on(self) -> None:
         while True:
@@ -197,11 +189,14 @@ class Supply:
             beginnings: list[Beginning] = [(mailing.account_id, row["id"], row["attempt_id"]) for row in rows]
             try:
                 prepared = await self._preparer.prepare(mailing, rows)
+            except asyncio.CancelledError:
+                self._back += [Unbegun(beginning) for beginning in beginnings]
+                raise
             except (Unusable, StorageUnavailable) as wrong:
                 logger("dispatch.relay").warning(
                     "mailing not prepared", mailing=str(mailing.id), error=str(wrong)
                 )
-                self._avoid[mailing.id] = self._clock.boot() + AVOID_FOR
+                self._rest(mailing, AVOID_FOR)
                 await self._drop([Unbegun(beginning) for beginning in beginnings])
                 continue
             for mail in prepared.mails:
@@ -231,8 +226,13 @@ class Supply:
             # A claim that cannot be given back now runs out by itself.
             await unclaim(self._db, messages, self._lease.fence)
 
+    async def last_claim(self, patience: float) -> None:
+        """After `close`: returns when nothing is being claimed any more, or it takes too long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._claimed_last.wait(), patience)
+
     async def give_all_back(self) -> None:
-        """Everything that no connection has taken goes back in line. A claim under way then runs out by itself."""
+        """When nothing works at it any more: everything that no connection has taken goes back in line."""
         while not self._chunks.empty():
             mailing, rows = self._chunks.get_nowait()
             self._back += [Unbegun((mailing.account_id, row["id"], row["attempt_id"])) for row in rows]
