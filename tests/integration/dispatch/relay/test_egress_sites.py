@@ -17,6 +17,9 @@ from mailmaker.dispatch.domain.warmup import HOURS, RAMP
 from mailmaker.dispatch.egress.proxy import Egress
 from mailmaker.dispatch.egress.rules import Rules
 from mailmaker.dispatch.relay import throttle
+from mailmaker.dispatch.relay.session import Session
+from mailmaker.dispatch.relay.source import SiteWay
+from mailmaker.dispatch.relay.way import Target
 from mailmaker.dispatch.relay.worker import Relay
 from relay_stage import Stage, contacts, until
 from scripted_server import ScriptedServer, serving
@@ -211,6 +214,30 @@ async def test_a_source_that_warms_up_keeps_its_budget_and_the_warm_one_takes_th
     assert max(row["n"] for row in hours) <= an_hour
     assert peers["127.0.2.1"] == sum(row["n"] for row in hours)
     assert peers["127.0.2.2"] == 60 - peers["127.0.2.1"]
+
+
+async def test_a_source_that_cannot_be_used_stops_no_other(
+    stage: Stage, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = await a_pool(stage, "all", default=True)
+    sealed_by_another = await a_source(stage, pool, None, driver="smarthost", server="127.0.0.1:9")
+    await stage.run("UPDATE sources SET secret = 'x', username = 'u' WHERE id = $1", sealed_by_another)
+    broken = await a_source(stage, pool, "127.0.2.1")
+    await a_source(stage, pool, "127.0.2.2")
+    opened = SiteWay.open
+
+    async def fails(way: SiteWay, target: Target) -> Session:
+        if way.name.endswith("(127.0.2.1)"):
+            raise RuntimeError("what nobody thought of")
+        return await opened(way, target)
+
+    monkeypatch.setattr(SiteWay, "open", fails)
+    await mails(stage, {"one.test": 40})
+    async with a_world(ONE) as world, finding(world.finder(stage)):
+        running(world.relay(stage))
+        await reached(stage, {"delivered": 40}, 60)
+        assert {seen.peer for seen in world.sites["mx.one.test"].seen} == {"127.0.2.2"}
+    assert await stage.rows("SELECT 1 FROM paths WHERE source_id = $1", broken) == []
 
 
 async def _is(stage: Stage, state: str, count: int) -> bool:

@@ -14,7 +14,15 @@ from mailmaker.common.web.call import Call
 from mailmaker.common.web.problem import Fault, Invalid
 from mailmaker.dispatch.actions.add_domain import canonical_domain
 from mailmaker.dispatch.actions.egress_views import PoolView, SourceView, pool_view, source_view
-from mailmaker.dispatch.domain.egress import Driver, Egress, Pool, Source, SourceState, TlsPolicy
+from mailmaker.dispatch.domain.egress import (
+    Driver,
+    Egress,
+    Pool,
+    Source,
+    SourceState,
+    TlsPolicy,
+    host_and_port,
+)
 from mailmaker.dispatch.errors import Exists, InUse, UnknownPool, UnknownSource
 from mailmaker.dispatch.storage import egress
 from mailmaker.dispatch.storage.seal import Seal
@@ -182,6 +190,8 @@ def _checked(call: Call, wish: SourceWish) -> Source:
         faults.append(
             Fault("/server", "source.server", "host:port for socks5 and smarthost, and only for them")
         )
+    elif wish.server is not None and not _is_server(wish.server):
+        faults.append(Fault("/server", "source.server", "host:port, the port from 1 to 65535"))
     if (wish.username is None) != (wish.password is None):
         faults.append(Fault("/password", "source.password", "a user name and a password come together"))
     if faults:
@@ -201,6 +211,14 @@ def _checked(call: Call, wish: SourceWish) -> Source:
         state="active",
         warming=wish.warm_up,
     )
+
+
+def _is_server(text: str) -> bool:
+    try:
+        host_and_port(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _ehlo(name: str) -> str:

@@ -146,3 +146,11 @@ OTHERS = "others"
 def provider_of_lane(lane: str) -> str | None:
     """The provider that a lane is about; None for the lanes that many sites share (and for all of them: ANY_LANE)."""
     return None if not lane or lane.startswith("#") or lane == ANY_LANE else lane
+
+
+def host_and_port(server: str) -> tuple[str, int]:
+    """From host:port or [v6]:port. Raises ValueError."""
+    host, _, port = server.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("a server is written host:port")
+    return host.strip("[]"), int(port)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -38,3 +38,14 @@ class Order:
     mailing: RunningMailing
     routes: Mapping[UUID, str] | None = None
     lane: str | None = None
+
+
+def turn_of(order: Order) -> bytes:
+    """A mailing's place among all."""
+    return order.mailing.account_id.bytes + order.mailing.id.bytes
+
+
+def in_turn(orders: Sequence[Order], last: bytes) -> Order | None:
+    """The order whose turn comes after `last`: a small mailing does not wait for a large one to end."""
+    after = [order for order in orders if turn_of(order) > last]
+    return min(after or orders, key=turn_of, default=None)

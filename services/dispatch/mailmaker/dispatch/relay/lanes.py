@@ -30,6 +30,7 @@ MOVED_AFTER = timedelta(seconds=60)
 """A mail whose domain has moved to another lane waits this long: until every process has heard of it."""
 NO_DNS = 30.0
 """Seconds, and up to as many again, after which a domain is asked for again whose DNS did not answer."""
+SHORT = 1.0
 AT_MOST = 30.0
 """Seconds that a connection waits for its turn; a mail that must wait longer waits in the database."""
 
@@ -163,12 +164,16 @@ class Lanes:
             self._throttle.withdrawn(site)
 
     async def _wait(self, mail: Mail, site: str, wait: float) -> None:
-        """A short wait is waited here, the mail first in line for whoever is ready; a long one by the mail alone, if its
-        way has other sites to go to."""
-        if self._way.shared and wait > 1.0:
+        """A short wait is waited here, the mail first in line for whoever is ready. A long one is waited by the mail, if
+        its way has other sites to go to; else all that is ready here goes back, for another way may have room."""
+        if self._way.shared and wait > SHORT:
             self._later(mail, wait, away=self._throttle.away(site, self._clock.boot()))
             return
-        self._supply.put_back(mail)
+        if self._throttle.away(site, self._clock.boot()):
+            self._supply.send_away(Unbegun(mail.beginning))
+            self._supply.send_ready_away()
+        else:
+            self._supply.put_back(mail)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), min(wait, AT_MOST))
 

@@ -31,14 +31,19 @@ IDLE_FOR = 20.0
 LEFT_FOR = 2.0
 """Seconds after which a relay takes what is due and held by nobody, though it has its share."""
 GRANT_EVERY = 5.0
+AGAIN_AFTER = 30.0
+"""Seconds for which this relay leaves a path alone on which something went wrong that should not."""
 PATIENCE = 20.0
 BLOCK = 100
 """Messages of a warm-up's budget that a path draws at once. What is left of them when the hour ends is lost."""
 NOTHING_LEFT = 15.0
 """Seconds after which a budget that was used up is asked for again."""
 
-Making = Callable[[Source, str, Callable[[], Sequence[Order]], Callable[[Mail], bool]], Road]
-"""Makes the road of a source and a lane, with what it may claim and what it may still send."""
+Orders = Callable[[], Sequence[Order]]
+Takes = Callable[[Mail], bool]
+Failed = Callable[[BaseException], None]
+Making = Callable[[Source, str, Orders, Takes, Failed], Road]
+"""Makes the road of a source and a lane, with what it may claim, what it may still send, and who is told that it failed."""
 Most = Callable[[Source, str], int]
 """The connections that a path may have open, all relays together."""
 
@@ -109,7 +114,10 @@ class Roads:
     async def _take(self, free: Sequence[PathKey], fair: int) -> None:
         """Its fair share of what nobody holds; more of what has been left lying."""
         now = self._clock.boot()
-        self._left = {key: self._left.get(key, now) for key in free}
+        free = [key for key in free if self._left.get(key, now) <= now]
+        self._left = {key: at for key, at in self._left.items() if key in free or at > now}
+        for key in free:
+            self._left.setdefault(key, now)
         room = max(0, self._at_most - len(self._roads))
         # Each relay begins elsewhere in the list, or all would reach for the same ones.
         turn = sorted(free, key=lambda key: hash((self._fence, key)))
@@ -129,7 +137,8 @@ class Roads:
         source = source_of(self._ways, key)
         if source is None:
             return
-        road = self._make(source, key[2], partial(self._orders, key), partial(self._takes, key))
+        orders, takes = partial(self._orders, key), partial(self._takes, key)
+        road = self._make(source, key[2], orders, takes, partial(self._failed, key))
         road.throttle.granted = connections
         # Without a block nothing leaves: the first one is drawn before this look is over.
         road.throttle.budget = Budget() if source.warming else None
@@ -144,10 +153,21 @@ class Roads:
             if key in self._shares or road.supply.busy or not road.lanes.sessions.resting:
                 self._used[key] = now
             if source_of(self._ways, key) is None or now - self._used[key] > IDLE_FOR:
-                del self._roads[key], self._used[key]
-                task = asyncio.create_task(self._end(key, road))
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._close(key)
+
+    def _failed(self, key: PathKey, wrong: BaseException) -> None:
+        """What goes wrong on one path ends that path, and no other; it is tried again after a while."""
+        if key in self._roads:
+            logger("dispatch.relay").error("a path failed", lane=key[2], error=type(wrong).__name__)
+            self._left[key] = self._clock.boot() + AGAIN_AFTER
+            self._close(key)
+
+    def _close(self, key: PathKey) -> None:
+        road = self._roads.pop(key)
+        del self._used[key]
+        task = asyncio.create_task(self._end(key, road))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _end(self, key: PathKey, road: Road) -> None:
         await road.close(PATIENCE)
@@ -189,7 +209,7 @@ class Roads:
 
     def _orders(self, key: PathKey) -> list[Order]:
         """What a path may claim now: nothing while its site is left alone."""
-        if key not in self._roads or self._roads[key].throttle.closed(self._clock.boot()):
+        if key not in self._roads or self._roads[key].throttle.room(self._clock.boot()) <= 0:
             return []
         running = self._view.running
         return [

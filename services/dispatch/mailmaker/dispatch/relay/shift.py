@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailmaker.common.ops.clock import Clock
@@ -20,10 +20,9 @@ from mailmaker.dispatch.domain.running import Order
 from mailmaker.dispatch.relay.connect import Smarthost
 from mailmaker.dispatch.relay.group import GroupCommit
 from mailmaker.dispatch.relay.lanes import Lanes
-from mailmaker.dispatch.relay.mail import Mail
 from mailmaker.dispatch.relay.prepare import Preparer
 from mailmaker.dispatch.relay.road import Road
-from mailmaker.dispatch.relay.roads import Roads
+from mailmaker.dispatch.relay.roads import Failed, Orders, Roads, Takes
 from mailmaker.dispatch.relay.source import Sources
 from mailmaker.dispatch.relay.supply import Supply
 from mailmaker.dispatch.relay.throttle import Throttle, own_server
@@ -109,16 +108,14 @@ class Shift:
         server, connections = self._settings.smarthost, self._settings.connections
         way = PlatformWay(server, self._view, self._clock.boot)
         throttle = own_server(0 if server is None else connections, self._clock.boot())
-        return self._road(way, throttle, self._own_orders)
+        return self._road(way, throttle, self._own_orders, self._fail)
 
-    def _path_road(
-        self, source: Source, lane: str, orders: Callable[[], Sequence[Order]], takes: Callable[[Mail], bool]
-    ) -> Road:
+    def _path_road(self, source: Source, lane: str, orders: Orders, takes: Takes, failed: Failed) -> Road:
         way, throttle = self._sources.way(source, lane, takes), self._sources.throttle(source, lane)
-        return self._road(way, throttle, orders)
+        return self._road(way, throttle, orders, failed)
 
-    def _road(self, way: Way, throttle: Throttle, orders: Callable[[], Sequence[Order]]) -> Road:
-        def supply(what: Callable[[], Sequence[Order]]) -> Supply:
+    def _road(self, way: Way, throttle: Throttle, orders: Orders, failed: Failed) -> Road:
+        def supply(what: Orders) -> Supply:
             threads = self._settings.threads
             return Supply(
                 self._db,
@@ -136,7 +133,7 @@ class Shift:
             plan, count = self._settings.plan, self._count
             return Lanes(self._clock, self._lease, self._view, of, self._group, way, throttle, plan, count)
 
-        return Road(supply, lanes, throttle, orders, self._fail)
+        return Road(supply, lanes, throttle, orders, failed)
 
     def _own_orders(self) -> list[Order]:
         """What the platform's own server takes, and mailings that are over, whoever would have taken them."""

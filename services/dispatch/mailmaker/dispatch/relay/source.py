@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from mailmaker.common.ops.clock import Clock
 from mailmaker.dispatch.domain.backoff import BackoffPlan
-from mailmaker.dispatch.domain.egress import Source, provider_of_lane
+from mailmaker.dispatch.domain.egress import Source, host_and_port, provider_of_lane
 from mailmaker.dispatch.domain.mx import Addresses, Destination, DnsSilent, Family, MxHost, NullMx, in_order
 from mailmaker.dispatch.domain.shaping import Limits, Shaping, lane_of, site_of
 from mailmaker.dispatch.relay.connect import BrokenTls, NotConnected, Smarthost, connect, greet
@@ -22,7 +22,7 @@ from mailmaker.dispatch.relay.session import Session
 from mailmaker.dispatch.relay.socks5 import Proxy, ProxyRefused, open_through
 from mailmaker.dispatch.relay.throttle import SERVER, SITES, Throttle
 from mailmaker.dispatch.relay.way import Elsewhere, Nowhere, Target
-from mailmaker.dispatch.storage.seal import Seal
+from mailmaker.dispatch.storage.seal import Seal, Unsealable
 
 TRIES = 5
 """Addresses of one site that are tried for one connection."""
@@ -50,7 +50,7 @@ class Sources:
         """The way of one egress path."""
         if source.finds_sites:
             return SiteWay(self, source, lane, takes)
-        return ServerWay(source, self._server(source), lane, takes, self.clock.boot)
+        return ServerWay(self, source, lane, takes)
 
     def throttle(self, source: Source, lane: str) -> Throttle:
         """The limits of one egress path."""
@@ -77,17 +77,20 @@ class Sources:
         """What the rules say about a lane."""
         return self.shaping.limits_of(provider_of_lane(lane))
 
-    def password(self, source: Source) -> str | None:
-        """The password of a source's proxy or server."""
-        if source.secret is None:
-            return None
-        return self.seal.open(source.secret, source.account_id, source.id).decode()
-
-    def _server(self, source: Source) -> Smarthost | None:
+    def server(self, source: Source) -> Smarthost:
+        """The server of a source that has one, or its proxy. Raises NotConnected where it cannot be used."""
         if source.driver == "sandbox":
+            if self.sandbox is None:
+                raise NotConnected("this platform has no sandbox")
             return self.sandbox
-        host, port = host_and_port(source.server or "")
-        return Smarthost(host, port, source.ehlo, source.tls, source.username, self.password(source))
+        try:
+            password = None
+            if source.secret is not None:
+                password = self.seal.open(source.secret, source.account_id, source.id).decode()
+            host, port = host_and_port(source.server or "")
+        except (Unsealable, ValueError) as wrong:
+            raise NotConnected(f"the source is not usable: {wrong}") from wrong
+        return Smarthost(host, port, source.ehlo, source.tls, source.username, password)
 
 
 class ServerWay:
@@ -95,22 +98,18 @@ class ServerWay:
 
     shared = False
 
-    def __init__(
-        self, source: Source, server: Smarthost | None, lane: str, takes: Takes, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, sources: Sources, source: Source, lane: str, takes: Takes) -> None:
         self.name = source.label
         self.takes = takes
-        self._server = server
+        self._all = sources
+        self._source = source
         self._site = lane
-        self._clock = clock
 
     async def target(self, mail: Mail) -> Target:
         return Target(self._site)
 
     async def open(self, target: Target) -> Session:
-        if self._server is None:
-            raise NotConnected("this platform has no sandbox")
-        return await connect(self._server, self._clock)
+        return await connect(self._all.server(self._source), self._all.clock.boot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +197,15 @@ class SiteWay:
     async def _socket(self, ip: str, timeout: float) -> socket.socket:
         try:
             if self._source.driver == "socks5":
-                host, port = host_and_port(self._source.server or "")
-                proxy = Proxy(host, port, self._source.username, self._all.password(self._source))
+                at = self._all.server(self._source)
+                proxy = Proxy(at.host, at.port, at.username, at.password)
                 return await open_through(proxy, self._address, ip, self._all.port, timeout)
             return await bound(self._address, ip, self._all.port, timeout)
         except ProxyRefused as wrong:
             raise NotConnected(f"proxy, {wrong.step}: {wrong}") from wrong
-        except (OSError, TimeoutError) as wrong:
+        except NotConnected:
+            raise
+        except (OSError, TimeoutError, ValueError) as wrong:
             raise NotConnected(getattr(wrong, "strerror", None) or type(wrong).__name__) from wrong
 
 
@@ -223,11 +224,3 @@ async def bound(source: str, ip: str, port: int, timeout: float) -> socket.socke
         sock.close()
         raise
     return sock
-
-
-def host_and_port(server: str) -> tuple[str, int]:
-    """From host:port or [v6]:port. Raises ValueError."""
-    host, _, port = server.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError("a server is written host:port")
-    return host.strip("[]"), int(port)

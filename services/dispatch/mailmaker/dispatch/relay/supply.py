@@ -15,7 +15,7 @@ from mailmaker.common.storage.engine import Database, StorageUnavailable
 from mailmaker.dispatch.actions.begin_and_settle import unclaim
 from mailmaker.dispatch.actions.claim_batch import claim_batch, expire_mailing
 from mailmaker.dispatch.domain.leases import Lease
-from mailmaker.dispatch.domain.running import Order, RunningMailing
+from mailmaker.dispatch.domain.running import Order, RunningMailing, in_turn, turn_of
 from mailmaker.dispatch.relay.mail import Mail
 from mailmaker.dispatch.relay.prepare import Preparer, Unusable
 from mailmaker.dispatch.relay.view import RelayView
@@ -171,11 +171,8 @@ class Supply:
         if not self._lease.alive(now) or now >= self._view.fresh_until:
             return None
         due = [order for order in self._orders() if self._resting.get(order.mailing.id, 0.0) <= now]
-        if not due:
-            return None
-        due.sort(key=_turn)
-        chosen = next((order for order in due if _turn(order) > self._last), due[0])
-        self._last = _turn(chosen)
+        chosen = in_turn(due, self._last)
+        self._last = self._last if chosen is None else turn_of(chosen)
         return chosen
 
     def _rest(self, mailing: RunningMailing, seconds: float) -> None:
@@ -226,6 +223,13 @@ class Supply:
             # A claim that cannot be given back now runs out by itself.
             await unclaim(self._db, messages, self._lease.fence)
 
+    def send_ready_away(self) -> None:
+        """All that no connection has taken goes back in line."""
+        self._ahead -= len(self._ready)
+        self._back += [Unbegun(mail.beginning) for mail in self._ready]
+        self._ready.clear()
+        self._room.set()
+
     async def last_claim(self, patience: float) -> None:
         """After `close`: returns when nothing is being claimed any more, or it takes too long."""
         with contextlib.suppress(TimeoutError):
@@ -236,15 +240,10 @@ class Supply:
         while not self._chunks.empty():
             mailing, rows = self._chunks.get_nowait()
             self._back += [Unbegun((mailing.account_id, row["id"], row["attempt_id"])) for row in rows]
-        self._back += [Unbegun(mail.beginning) for mail in self._ready]
-        self._ready.clear()
+        self.send_ready_away()
         with contextlib.suppress(StorageUnavailable):
             await self._give_back()
 
     async def _give_back(self) -> None:
         back, self._back = self._back, []
         await unclaim(self._db, back, self._lease.fence)
-
-
-def _turn(order: Order) -> bytes:
-    return order.mailing.account_id.bytes + order.mailing.id.bytes

@@ -72,16 +72,14 @@ class Throttle:
         """Connections to one site."""
         return min(self._limits.connections, self._of(site).slow_connections)
 
-    def closed(self, now: float) -> bool:
-        """Whether nothing may leave at all: mail is better left in line."""
-        if self._shared:
-            return False
-        at = self._of("")
-        return at.gate.opens_at > now + 1.0
-
     def room(self, now: float) -> int:
-        """How many messages it makes sense to have claimed."""
-        return UNLIMITED if self.budget is None else self.budget.left(now)
+        """How many messages it makes sense to have claimed: what cannot leave here may leave by another source."""
+        room = UNLIMITED if self.budget is None else self.budget.left(now)
+        gate = None if self._shared else self._of("").gate
+        if gate is None or gate.state(now) == "closed":
+            return room
+        # After a pause one goes ahead, and the others where they are.
+        return min(room, 1) if gate.may_try(now) else 0
 
     def away(self, site: str, now: float) -> bool:
         """Whether the site is left alone: it could not be reached, or a rule says so."""
