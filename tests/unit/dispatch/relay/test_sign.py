@@ -6,16 +6,25 @@ import base64
 
 import dkim
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailmaker.dispatch.domain.relaxed import relaxed_body
-from mailmaker.dispatch.relay.sign import Draft, Form, Signer, WeakKey, canonical_headers, chosen_names
+from mailmaker.dispatch.relay.keys import Ed25519Key, RsaKey, WeakKey
+from mailmaker.dispatch.relay.sign import Draft, Form, Signer, canonical_headers, chosen_names
 
 KEY = rsa.generate_private_key(65537, 2048)
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-SIGNER = Signer("demo.test", "mm1", KEY)
+ED25519 = ed25519.Ed25519PrivateKey.generate()
+RECORDS = {
+    b"mm1._domainkey.demo.test.": b"v=DKIM1; k=rsa; p=" + PUBLIC,
+    b"mm1-ed25519._domainkey.demo.test.": b"v=DKIM1; k=ed25519; p="
+    + base64.b64encode(ED25519.public_key().public_bytes_raw()),
+}
+SIGNER = Signer("demo.test", RsaKey("mm1", KEY))
+BOTH = Signer("demo.test", RsaKey("mm1", KEY), Ed25519Key("mm1-ed25519", ED25519))
 HEADERS = [
     (b"From", b"Demo <news@demo.test>"),
     (b"To", b"mario@example.com"),
@@ -30,14 +39,30 @@ HEADERS = [
 ]
 
 
-def wire(body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> bytes:
+def wire(body: bytes, headers: list[tuple[bytes, bytes]] | None = None, signer: Signer = BOTH) -> bytes:
     used = HEADERS if headers is None else headers
     text = b"".join(name + b": " + value + b"\r\n" for name, value in used)
-    return SIGNER.sign(used, body, 1_790_000_000) + text + b"\r\n" + body
+    return signer.sign(used, body, 1_790_000_000) + text + b"\r\n" + body
+
+
+def verdicts(mail: bytes, records: dict[bytes, bytes] = RECORDS) -> list[bool]:
+    """What dkimpy says of each signature, in the order they stand in."""
+    seen = dkim.DKIM(mail)
+    many = sum(name.lower() == b"dkim-signature" for name, _ in seen.headers)
+    said = []
+    for at in range(many):
+        try:
+            said.append(seen.verify(idx=at, dnsfunc=lambda name, timeout=5: records.get(name, b"")))
+        except dkim.DKIMException:
+            said.append(False)
+    return said
 
 
 def verifies(mail: bytes) -> bool:
-    return bool(dkim.verify(mail, dnsfunc=lambda name, timeout=5: b"v=DKIM1; k=rsa; p=" + PUBLIC))
+    said = verdicts(mail)
+    assert said
+    assert len(set(said)) == 1, "one signature covers what another does not"
+    return said[0]
 
 
 @pytest.mark.parametrize(
@@ -105,13 +130,13 @@ def test_several_headers_of_one_name_are_all_covered() -> None:
         b"Cc",
     ],
 )
-def test_a_header_added_behind_our_back_breaks_the_signature(name: bytes) -> None:
+def test_a_header_added_behind_our_back_breaks_both_signatures(name: bytes) -> None:
     mail = wire(b"body\r\n")
     assert verifies(mail)
     assert not verifies(name + b": forged@example.com\r\n" + mail)
 
 
-def test_a_changed_body_or_header_breaks_the_signature() -> None:
+def test_a_changed_body_or_header_breaks_both_signatures() -> None:
     mail = wire(b"body\r\n")
     assert not verifies(mail.replace(b"\r\nbody", b"\r\nBody"))
     assert not verifies(mail.replace(b"One-Click", b"Two-Click"))
@@ -130,6 +155,7 @@ def test_h_names_both_unsubscribe_headers_and_what_else_must_be_signed() -> None
         assert listed.count(name) == 2, name
     assert listed.count(b"mime-version") == 1
     assert b"return-path" not in listed
+    assert b"dkim-signature" not in listed, "either signature holds without the other"
     assert b"l=" not in SIGNER.sign(HEADERS, b"", 1).split(b"h=")[0]
 
 
@@ -139,28 +165,58 @@ def test_lines_are_short_enough_to_be_sent() -> None:
 
 def test_a_short_key_does_not_sign() -> None:
     with pytest.raises(WeakKey):
-        Signer("demo.test", "mm1", rsa.generate_private_key(65537, 1024))
+        RsaKey("mm1", rsa.generate_private_key(65537, 1024))
 
 
-def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+def _pem(key: PrivateKeyTypes) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def test_a_key_read_from_its_pem_signs_as_the_key_itself() -> None:
-    read = Signer.from_pem("demo.test", "mm1", _pem(KEY))
-    assert read.sign(HEADERS, b"Ciao\r\n", 1) == SIGNER.sign(HEADERS, b"Ciao\r\n", 1)
+def test_keys_read_from_their_pem_sign_as_the_keys_themselves() -> None:
+    read = Signer(
+        "demo.test", RsaKey.from_pem("mm1", _pem(KEY)), Ed25519Key.from_pem("mm1-ed25519", _pem(ED25519))
+    )
+    assert read.sign(HEADERS, b"Ciao\r\n", 1) == BOTH.sign(HEADERS, b"Ciao\r\n", 1)
 
 
 @pytest.mark.parametrize(
-    "key",
-    [rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1())],
-    ids=["1024", "ec"],
+    ("kind", "key"),
+    [
+        (RsaKey, rsa.generate_private_key(65537, 1024)),
+        (RsaKey, ec.generate_private_key(ec.SECP256R1())),
+        (RsaKey, ED25519),
+        (Ed25519Key, KEY),
+    ],
+    ids=["1024", "ec", "ed25519 for rsa", "rsa for ed25519"],
 )
 def test_a_key_we_may_not_sign_with_is_refused_when_read(
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey,
+    kind: type[RsaKey] | type[Ed25519Key], key: PrivateKeyTypes
 ) -> None:
     with pytest.raises(WeakKey):
-        Signer.from_pem("demo.test", "mm1", _pem(key))
+        kind.from_pem("mm1", _pem(key))
+
+
+def _tags_of(line: bytes) -> dict[bytes, bytes]:
+    pairs = (tag.partition(b"=") for tag in line.partition(b":")[2].split(b";"))
+    return {name.strip(): b"".join(value.split()) for name, _, value in pairs}
+
+
+def test_two_signatures_differ_in_key_and_signature_alone() -> None:
+    signed = BOTH.sign(HEADERS, b"Ciao\r\n", 1_790_000_000)
+    first, second = (_tags_of(b"DKIM-Signature:" + line) for line in signed.split(b"DKIM-Signature:")[1:])
+    assert signed.startswith(SIGNER.sign(HEADERS, b"Ciao\r\n", 1_790_000_000)), (
+        "what RSA signs stays the same"
+    )
+    assert (first[b"a"], first[b"s"]) == (b"rsa-sha256", b"mm1")
+    assert (second[b"a"], second[b"s"]) == (b"ed25519-sha256", b"mm1-ed25519")
+    assert {name for name in first if first[name] != second[name]} == {b"a", b"s", b"b"}
+
+
+@pytest.mark.parametrize("gone", RECORDS)
+def test_either_signature_holds_without_the_other(gone: bytes) -> None:
+    mail = wire(b"body\r\n")
+    shown = {name: record for name, record in RECORDS.items() if name != gone}
+    assert verdicts(mail, shown) == [name != gone for name in RECORDS]
 
 
 # RFC 6376 section 3.4.5.
@@ -204,8 +260,9 @@ def test_many_mails_are_signed_as_each_alone(
         )
         for (headers, _), body in zip(drawn, bodies, strict=True)
     ]
-    alone = [
-        SIGNER.sign([(name, value) for name, value, _ in headers], body, 1_790_000_000)
-        for (headers, _), body in zip(drawn, bodies, strict=True)
-    ]
-    assert SIGNER.sign_all(drafts, 1_790_000_000) == alone
+    for signer in (SIGNER, BOTH):
+        alone = [
+            signer.sign([(name, value) for name, value, _ in headers], body, 1_790_000_000)
+            for (headers, _), body in zip(drawn, bodies, strict=True)
+        ]
+        assert signer.sign_all(drafts, 1_790_000_000) == alone

@@ -20,8 +20,9 @@ from mailmaker.common.ops.clock import Clock
 from mailmaker.common.storage.engine import Database
 from mailmaker.dispatch.actions.read_copy import read_copy
 from mailmaker.dispatch.domain.running import RunningMailing
+from mailmaker.dispatch.relay.keys import RsaKey, WeakKey
 from mailmaker.dispatch.relay.mail import Mail
-from mailmaker.dispatch.relay.sign import Draft, Form, Signer, WeakKey
+from mailmaker.dispatch.relay.sign import Draft, Form, Signer
 from mailmaker.dispatch.render.mail import CompiledMail, Copy, Doors, Frame, Unsigned, written
 from mailmaker.dispatch.render.text import TemplateFault
 from mailmaker.dispatch.storage.outcomes import Beginning
@@ -109,11 +110,13 @@ class Preparer:
             reply_to=row["reply_to"],
         )
         try:
-            pem = self._seal.open(bytes(row["private_key"]), row["account_id"], row["domain_id"])
-            signer = Signer.from_pem(row["domain"], row["selector"], pem)
-            return Ready(CompiledMail(copy, self._doors, self._keys), signer, self._clock.boot())
+            return Ready(CompiledMail(copy, self._doors, self._keys), self._signer(row), self._clock.boot())
         except (Unsealable, WeakKey, TemplateFault, ValueError) as wrong:
             raise Unusable(f"{type(wrong).__name__}: {wrong}") from wrong
+
+    def _signer(self, row: Record) -> Signer:
+        pem = self._seal.open(bytes(row["private_key"]), row["account_id"], row["domain_id"])
+        return Signer(row["domain"], RsaKey.from_pem(row["selector"], pem))
 
     def _write_all(self, ready: Ready, mailing: RunningMailing, rows: Sequence[Record]) -> Prepared:
         """In a thread. RSA runs without the interpreter lock, so the event loop goes on meanwhile."""

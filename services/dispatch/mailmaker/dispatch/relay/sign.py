@@ -1,4 +1,5 @@
-"""dispatch.relay: our DKIM signer: rsa-sha256, relaxed/relaxed, oversigned, over the exact bytes sent (RFC 6376, RFC 8301).
+"""dispatch.relay: our DKIM signer: relaxed/relaxed, oversigned, over the exact bytes sent, by RSA and, where the domain
+shows that key too, by Ed25519 (RFC 6376, RFC 8301, RFC 8463).
 
 Signs what it is given and changes nothing: it accepts 8-bit bodies, lone CR or LF and any folding, and hashes them
 as a verifier will.
@@ -12,11 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mailmaker.dispatch.domain.relaxed import relaxed_body
+from mailmaker.dispatch.relay.keys import Ed25519Key, RsaKey, SigningKey
 
 SIGNED = (
     b"from",
@@ -57,13 +55,7 @@ OVERSIGNED = frozenset(
 )
 """Named once more than they occur: nobody can add a second one behind our back (RFC 6376 section 8.15)."""
 
-MIN_BITS = 2048
 _FOLDS = re.compile(rb"[ \t\r\n]+")
-_PADDING, _HASH = PKCS1v15(), SHA256()
-
-
-class WeakKey(ValueError):
-    """A key we do not sign with: not RSA, or shorter than 2048 bits (RFC 8301 section 3.2)."""
 
 
 class Form:
@@ -83,12 +75,12 @@ class Form:
                     self._order.append(open_places.index(place))
                     lines.append(name + b":%b\r\n")
                 else:
-                    lines.append(b"%b:%b\r\n" % (name, _relaxed_value(value).replace(b"%", b"%%")))
+                    lines.append(b"%b:%b\r\n" % (name, relaxed_value(value).replace(b"%", b"%%")))
         self._lines = b"".join(lines)
 
     def canonical(self, values: Sequence[bytes]) -> bytes:
         """The signed headers, relaxed, in the order of h=. `values`: of the headers that differ, in their order."""
-        return self._lines % tuple([_relaxed_value(values[place]) for place in self._order])
+        return self._lines % tuple([relaxed_value(values[place]) for place in self._order])
 
 
 class Draft(NamedTuple):
@@ -100,54 +92,55 @@ class Draft(NamedTuple):
 
 
 class Signer:
-    """Signs for one domain with one selector. Safe in threads; RSA runs without the interpreter lock."""
+    """Signs for one domain: one header line a key. RSA's comes first: who looks at one signature looks at that one. Each
+    covers the same headers and the same body, and none the other. Safe in threads."""
 
-    def __init__(self, domain: str, selector: str, key: RSAPrivateKey) -> None:
-        if key.key_size < MIN_BITS:
-            raise WeakKey(f"RSA of {key.key_size} bits")
-        self._key = key
+    def __init__(self, domain: str, rsa: RsaKey, ed25519: Ed25519Key | None = None) -> None:
         self._names: dict[tuple[bytes, ...], bytes] = {}
-        self._start = f"v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s={selector};\r\n t=".encode(
-            "ascii"
-        )
-
-    @classmethod
-    def from_pem(cls, domain: str, selector: str, pem: bytes) -> Signer:
-        """A key that we made and sealed ourselves: looking for its primes again would hold the event loop for long."""
-        key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
-        if not isinstance(key, RSAPrivateKey):
-            raise WeakKey("not an RSA key")
-        return cls(domain, selector, key)
+        keys: list[SigningKey] = [rsa] if ed25519 is None else [rsa, ed25519]
+        self._keys = [(key, _start(domain, key)) for key in keys]
 
     def sign(
         self, headers: Sequence[tuple[bytes, bytes]], body: bytes, at: int, *, relaxed: bytes | None = None
     ) -> bytes:
-        """The DKIM-Signature header line with its CRLF. `at`: seconds since 1970. `relaxed`: the body's relaxed form,
+        """The DKIM-Signature header lines with their CRLF. `at`: seconds since 1970. `relaxed`: the body's relaxed form,
         where who wrote the body knows it."""
         names = tuple([name.lower() for name, _ in headers])
         listed = self._names.get(names)
         if listed is None:
             listed = self._names[names] = _folded(chosen_names(names))
-        value = self._value(listed, relaxed_body(body) if relaxed is None else relaxed, at)
-        text = canonical_headers(headers, names) + b"dkim-signature:" + _relaxed_value(value)
-        return _line(value, self._key.sign(text, _PADDING, _HASH))
+        tags = _tags(at, listed, relaxed_body(body) if relaxed is None else relaxed)
+        return self._lines([canonical_headers(headers, names)], [tags])[0]
 
     def sign_all(self, drafts: Sequence[Draft], at: int) -> list[bytes]:
-        """What `sign` makes, for many mails: first all that is Python's, then all that is RSA's, each in its own cache."""
-        values = [self._value(draft.form.listed, draft.relaxed, at) for draft in drafts]
-        texts = [
-            # Ours is folded with single blanks only.
-            b"%bdkim-signature:%b" % (draft.form.canonical(draft.values), value.replace(b"\r\n", b""))
-            for draft, value in zip(drafts, values, strict=True)
-        ]
-        sign = self._key.sign
-        signatures = [sign(text, _PADDING, _HASH) for text in texts]
-        return [_line(value, signature) for value, signature in zip(values, signatures, strict=True)]
+        """What `sign` makes, for many mails: first all that is Python's, then all that is a key's, each in its own cache."""
+        covered = [draft.form.canonical(draft.values) for draft in drafts]
+        return self._lines(covered, [_tags(at, draft.form.listed, draft.relaxed) for draft in drafts])
 
-    def _value(self, listed: bytes, relaxed: bytes, at: int) -> bytes:
-        """The header's value up to the signature."""
-        digest = binascii.b2a_base64(hashlib.sha256(relaxed).digest(), newline=False)
-        return b"%b%d;\r\n h=%b;\r\n bh=%b;\r\n b=" % (self._start, at, listed, digest)
+    def _lines(self, covered: Sequence[bytes], tags: Sequence[bytes]) -> list[bytes]:
+        """`covered`: each mail's signed headers, relaxed; `tags`: what its signatures say alike, up to the signature."""
+        made = []
+        for key, start in self._keys:
+            values = [start + said for said in tags]
+            texts = [
+                # Ours is folded with single blanks only.
+                b"%bdkim-signature:%b" % (headers, value.replace(b"\r\n", b""))
+                for headers, value in zip(covered, values, strict=True)
+            ]
+            signatures = list(map(key.sign, texts))
+            made.append([_line(value, signed) for value, signed in zip(values, signatures, strict=True)])
+        return made[0] if len(made) == 1 else [b"".join(lines) for lines in zip(*made, strict=True)]
+
+
+def _start(domain: str, key: SigningKey) -> bytes:
+    said = f"v=1; a={key.algorithm}; c=relaxed/relaxed;\r\n d={domain}; s={key.selector};\r\n t="
+    return said.encode("ascii")
+
+
+def _tags(at: int, listed: bytes, relaxed: bytes) -> bytes:
+    """The value from the time up to the signature: the body is hashed once, however many keys sign."""
+    digest = binascii.b2a_base64(hashlib.sha256(relaxed).digest(), newline=False)
+    return b"%d;\r\n h=%b;\r\n bh=%b;\r\n b=" % (at, listed, digest)
 
 
 def _line(value: bytes, signature: bytes) -> bytes:
@@ -172,11 +165,11 @@ def canonical_headers(headers: Sequence[tuple[bytes, bytes]], names: Sequence[by
     out: list[bytes] = []
     for name in SIGNED:
         for value in reversed(found.get(name, ())):
-            out += (name, b":", _relaxed_value(value), b"\r\n")
+            out += (name, b":", relaxed_value(value), b"\r\n")
     return b"".join(out)
 
 
-def _relaxed_value(value: bytes) -> bytes:
+def relaxed_value(value: bytes) -> bytes:
     """Unfolded, runs of blanks one, none around."""
     if b"\v" in value or b"\f" in value:
         # No blanks to DKIM, though bytes.split takes them for some.
