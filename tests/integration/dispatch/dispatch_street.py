@@ -196,9 +196,10 @@ async def open_street(db: Database) -> Street:
     keyring = KeyRing(OneAccount(account_id), CLOCK, db)
     await keyring.pull()
     call = Call(account_id, 1, new_id(), "request")
-    domain = await add_domain(db, Seal("a secret of sixteen"), call, "example.test", CLOCK.now(), MAIL_DOMAIN)
+    seal = Seal("a secret of sixteen")
+    domain = await add_domain(db, seal, call, "example.test", CLOCK.now(), MAIL_DOMAIN)
     zone = OwnZone("example.test", db, MAIL_DOMAIN, NoDns())
-    checked = await verify_domain(db, zone, call, domain.id, CLOCK.now(), MAIL_DOMAIN)
+    checked = await verify_domain(db, seal, zone, call, domain.id, CLOCK.now(), MAIL_DOMAIN)
     assert checked.state == "verified"
     sender = await add_sender(db, call, "A Shop", "news@example.test", None, CLOCK.now())
     wish = TemplateWish(

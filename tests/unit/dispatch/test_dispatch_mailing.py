@@ -12,7 +12,6 @@ from mailmaker.dispatch.actions.add_template import TemplateWish
 from mailmaker.dispatch.domain.audience import merge_fields, parts_without_unsubscribe
 from mailmaker.dispatch.domain.counts import CANCELLABLE, STATES, UNSETTLED, counts_of
 from mailmaker.dispatch.domain.directives import Directive, latest, removals_of, stopping
-from mailmaker.dispatch.domain.dns import judge, quoted_chunks, records_of, verified
 from mailmaker.dispatch.domain.mailing import state_after
 
 ACCOUNT, LIST = new_id(), new_id()
@@ -106,22 +105,3 @@ def test_each_written_part_needs_its_unsubscribe_link() -> None:
         "html": "h",
         "text": "t",
     }
-
-
-def test_a_domain_is_verified_by_exactly_our_key() -> None:
-    records = records_of("shop.example", "mm1", "QUJD", "mail.example")
-    dkim, dmarc = records
-    assert verified(judge(records, {dkim.name: ["v=DKIM1; k=rsa; p=QU JD"]})), (
-        "white space in p= does not count"
-    )
-    assert not verified(judge(records, {dkim.name: ["v=DKIM1; k=rsa; p=QUJE"]}))
-    assert not verified(judge(records, {dkim.name: [dkim.value, dkim.value]})), "two keys under one selector"
-    assert not verified(judge(records, {dmarc.name: [dmarc.value]}))
-    assert not verified(())
-
-
-@given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=900))
-def test_txt_values_are_cut_where_dns_wants_them(value: str) -> None:
-    quoted = quoted_chunks(value)
-    parts = [part.replace('\\"', '"').replace("\\\\", "\\") for part in quoted[1:-1].split('" "')]
-    assert all(len(part) <= 255 for part in parts) or '" "' in value

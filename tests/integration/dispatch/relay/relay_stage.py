@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from mailmaker.common.mail.address import address_key
 from mailmaker.common.mail.subjects import address_subject, contact_subject, fkey_subject
@@ -38,6 +38,13 @@ DOORS = Doors("http://127.0.0.1:8000", "mail.demo.test")
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+ED25519 = ed25519.Ed25519PrivateKey.generate()
+ED25519_PEM = ED25519.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+RECORDS = {
+    "mm1._domainkey.demo.test": "v=DKIM1; k=rsa; p=" + PUBLIC.decode(),
+    "mm1-ed25519._domainkey.demo.test": "v=DKIM1; k=ed25519; p="
+    + base64.b64encode(ED25519.public_key().public_bytes_raw()).decode(),
+}
 HTML = (
     "<p>Gentile {{ name | default: 'cliente' }},</p>\n"
     + "<p>Un paragrafo come un altro, perché così è.</p>\n" * 4
@@ -91,6 +98,19 @@ class Stage:
             )
         await self.vouch()
         return self
+
+    async def second_key(self, state: str) -> None:
+        """The domain has an Ed25519 key too, in this state."""
+        sealed = SEAL.close(ED25519_PEM, self.account, self.domain)
+        async with self.db.platform() as tx:
+            await tx.driver.execute(
+                "INSERT INTO domain_keys (account_id, domain_id, selector, algorithm, public_key, private_key, state, since)"
+                " VALUES ($1, $2, 'mm1-ed25519', 'ed25519', '', $3, $4, now())",
+                self.account,
+                self.domain,
+                sealed,
+                state,
+            )
 
     async def vouch(self) -> None:
         """The feed is at its head now, and stays vouched for during the test."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from mailmaker.common.storage.engine import Database
 from mailmaker.common.web.call import Call
+from mailmaker.dispatch.actions.new_keys import new_ed25519
 from mailmaker.dispatch.actions.views import DomainView, domain_view
-from mailmaker.dispatch.domain.dns import judge, records_of, verified
+from mailmaker.dispatch.domain.dns import judge, key_name, records_of, verified
 from mailmaker.dispatch.domain.sending import Domain
 from mailmaker.dispatch.errors import UnknownDomain
-from mailmaker.dispatch.storage import domains
+from mailmaker.dispatch.storage import domain_keys, domains
+from mailmaker.dispatch.storage.seal import Seal
 
 
 class Resolver(Protocol):
@@ -28,20 +30,30 @@ class Resolver(Protocol):
 
 
 async def verify_domain(
-    db: Database, resolver: Resolver, call: Call, domain_id: UUID, now: datetime, mail_domain: str
+    db: Database, seal: Seal, resolver: Resolver, call: Call, domain_id: UUID, now: datetime, mail_domain: str
 ) -> DomainView:
-    """Checks every record. A domain once verified whose key has gone is verified no more."""
+    """Checks every record. A domain once verified whose key has gone is verified no more; its Ed25519 key signs if its
+    record is found, and no longer if it is not. A domain from before there were such keys gets one here."""
     async with db.account(call.account_id) as tx:
         domain = await domains.one(tx, call.account_id, domain_id)
     if domain is None:
         raise UnknownDomain("there is no such domain")
-    records = records_of(domain.name, domain.selector, domain.public_key, mail_domain)
+    second = None if domain.has_second else new_ed25519(domain.selector, "waiting", now)
+    if second is not None:
+        domain = replace(domain, others=(*domain.others, second.shown))
+    records = records_of(domain, mail_domain)
     answers = {record.name: await resolver.txt(record.name) for record in records}
     findings = judge(records, answers)
     async with db.write(call, "domain.checked") as tx:
         if (first := tx.replayed(DomainView)) is not None:
             return first
         tx.subject(domain_id)
+        if second is not None:
+            sealed = seal.close(second.private, call.account_id, domain_id)
+            await domain_keys.add(tx, call.account_id, domain_id, second.shown, sealed)
+        shown = {finding.name for finding in findings if finding.ok}
+        signing = [key.selector for key in domain.others if key_name(domain.name, key.selector) in shown]
+        await domain_keys.found(tx, call.account_id, domain_id, signing, now)
         state = "verified" if verified(findings) else "pending"
         checked = await domains.checked(tx, domain, [asdict(finding) for finding in findings], state, now)
         return await tx.keep(domain_view(checked, mail_domain))
@@ -67,5 +79,4 @@ class OwnZone:
         return [value for domain in published for value in self._records(domain, name)]
 
     def _records(self, domain: Domain, name: str) -> list[str]:
-        records = records_of(domain.name, domain.selector, domain.public_key, self._mail_domain)
-        return [record.value for record in records if record.name == name]
+        return [record.value for record in records_of(domain, self._mail_domain) if record.name == name]

@@ -32,13 +32,24 @@ class FindingView(BaseModel):
     detail: str
 
 
+class KeyView(BaseModel):
+    """A DKIM key of a domain. `waiting`: signs nothing, for its record was not found when last looked for; `signing`: each
+    mail is signed by it; `next`: takes over once its record is found; `retired`: its record verifies mail under way."""
+
+    selector: str
+    algorithm: Literal["rsa", "ed25519"]
+    state: Literal["waiting", "signing", "next", "retired"]
+
+
 class DomainView(BaseModel):
-    """A sending domain and the records that let mail leave from it."""
+    """A sending domain, the records that let mail leave from it, and the keys that they hold."""
 
     id: UUID
     name: str
     state: Literal["pending", "verified"]
     selector: str
+    # An answer kept for its Idempotency-Key may be older than these.
+    keys: list[KeyView] = []
     records: list[RecordView]
     found: list[FindingView] | None
     created_at: datetime
@@ -81,12 +92,13 @@ class PreviewView(BaseModel):
 
 def domain_view(domain: Domain, mail_domain: str) -> DomainView:
     """A domain with the records to publish."""
-    records = records_of(domain.name, domain.selector, domain.public_key, mail_domain)
+    records = records_of(domain, mail_domain)
     return DomainView(
         id=domain.id,
         name=domain.name,
         state="verified" if domain.verified else "pending",
         selector=domain.selector,
+        keys=[KeyView(selector=k.selector, algorithm=k.algorithm, state=k.state) for k in domain.keys],
         records=[
             RecordView(
                 type=r.type,

@@ -38,7 +38,7 @@ async def get_domain(desk: Here, call: MayReadDomains, domain_id: UUID) -> Domai
 async def verify(desk: Here, call: MayWriteDomains, domain_id: UUID) -> DomainView:
     """Looks the records up in the DNS now."""
     return await verify_domain.verify_domain(
-        desk.db, desk.resolver, call, domain_id, desk.now(), desk.mail_domain
+        desk.db, desk.seal, desk.resolver, call, domain_id, desk.now(), desk.mail_domain
     )
 
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mailmaker.dispatch.domain.sending import Domain, DomainKey
+
 TXT_CHUNK = 255
 """One character-string of a TXT record (RFC 1035 section 3.3.14; RFC 6376 section 3.6.2.2)."""
+_WHY_RSA = "receivers verify the signature of each mail with this key (RFC 6376)"
+_WHY_ED25519 = "once it is found each mail is signed by this key too, for receivers that know it (RFC 8463)"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record to publish. `needed` ones must be found before mail leaves from the domain."""
+    """One record to publish. `needed` ones must be found before mail leaves from the domain; of `exact` ones nothing else
+    may be found."""
 
     type: str
     name: str
     value: str
     needed: bool
+    exact: bool
     why: str
 
 
@@ -31,24 +37,30 @@ class Finding:
     detail: str
 
 
-def records_of(domain: str, selector: str, public_key: str, mail_domain: str) -> tuple[Record, ...]:
-    """What the client publishes: the DKIM key (needed) and a DMARC policy (providers ask for it)."""
+def records_of(domain: Domain, mail_domain: str) -> tuple[Record, ...]:
+    """What the client publishes: its DKIM keys, of which RSA's is needed, and a DMARC policy (providers ask for it)."""
     return (
+        *(_key_record(domain.name, key) for key in domain.keys),
         Record(
             "TXT",
-            f"{selector}._domainkey.{domain}",
-            f"v=DKIM1; k=rsa; p={public_key}",
-            True,
-            "receivers verify the signature of each mail with this key (RFC 6376)",
-        ),
-        Record(
-            "TXT",
-            f"_dmarc.{domain}",
+            f"_dmarc.{domain.name}",
             f"v=DMARC1; p=none; rua=mailto:dmarc@{mail_domain}",
+            False,
             False,
             "large providers refuse bulk mail of domains without a DMARC record (RFC 9989)",
         ),
     )
+
+
+def key_name(domain: str, selector: str) -> str:
+    """Where a key is published (RFC 6376 section 3.6.2.1)."""
+    return f"{selector}._domainkey.{domain}"
+
+
+def _key_record(domain: str, key: DomainKey) -> Record:
+    value = f"v=DKIM1; k={key.algorithm}; p={key.public_key}"
+    rsa = key.algorithm == "rsa"
+    return Record("TXT", key_name(domain, key.selector), value, rsa, True, _WHY_RSA if rsa else _WHY_ED25519)
 
 
 def quoted_chunks(value: str) -> str:
@@ -62,7 +74,7 @@ def judge(records: Sequence[Record], answers: Mapping[str, Sequence[str]]) -> tu
     findings = []
     for record in records:
         found = tuple(answers.get(record.name, ()))
-        if record.needed:
+        if record.exact:
             ok = [_tags(text) for text in found] == [_tags(record.value)]
             detail = "" if ok else ("not published" if not found else "published, but it is not our key")
         else:

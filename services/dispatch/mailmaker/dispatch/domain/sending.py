@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
+
+Algorithm = Literal["rsa", "ed25519"]
+KeyState = Literal["waiting", "signing", "next", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainKey:
+    """A DKIM key by its public half. `waiting`: signs nothing, for its record was not found; `signing`; `next`: takes over
+    once its record is found; `retired`: signs nothing any more, its record verifies what is under way."""
+
+    selector: str
+    algorithm: Algorithm
+    public_key: str
+    state: KeyState
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A domain that mail may leave from once its DNS shows our key. The private key is never in here."""
+    """A domain that mail may leave from once its DNS shows our RSA key, `selector` and `public_key`. `others` are its other
+    keys, first the Ed25519 key that signs with it. Private keys are never in here."""
 
     account_id: UUID
     id: UUID
@@ -22,6 +38,21 @@ class Domain:
     created_at: datetime
     checked_at: datetime | None = None
     verified_at: datetime | None = None
+    others: tuple[DomainKey, ...] = ()
+
+    @property
+    def keys(self) -> tuple[DomainKey, ...]:
+        """All keys, first the RSA key that signs."""
+        state: KeyState = "signing" if self.verified else "waiting"
+        return (
+            DomainKey(self.selector, "rsa", self.public_key, state, self.verified_at or self.created_at),
+            *self.others,
+        )
+
+    @property
+    def has_second(self) -> bool:
+        """Whether there is an Ed25519 key beside the RSA key."""
+        return any(key.algorithm == "ed25519" and key.state in ("waiting", "signing") for key in self.others)
 
 
 @dataclass(frozen=True, slots=True)

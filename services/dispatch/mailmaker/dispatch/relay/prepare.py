@@ -20,7 +20,7 @@ from mailmaker.common.ops.clock import Clock
 from mailmaker.common.storage.engine import Database
 from mailmaker.dispatch.actions.read_copy import read_copy
 from mailmaker.dispatch.domain.running import RunningMailing
-from mailmaker.dispatch.relay.keys import RsaKey, WeakKey
+from mailmaker.dispatch.relay.keys import Ed25519Key, RsaKey, WeakKey
 from mailmaker.dispatch.relay.mail import Mail
 from mailmaker.dispatch.relay.sign import Draft, Form, Signer
 from mailmaker.dispatch.render.mail import CompiledMail, Copy, Doors, Frame, Unsigned, written
@@ -115,8 +115,15 @@ class Preparer:
             raise Unusable(f"{type(wrong).__name__}: {wrong}") from wrong
 
     def _signer(self, row: Record) -> Signer:
-        pem = self._seal.open(bytes(row["private_key"]), row["account_id"], row["domain_id"])
-        return Signer(row["domain"], RsaKey.from_pem(row["selector"], pem))
+        """RSA always signs; Ed25519 where the domain's record of it was found when last looked for."""
+
+        def pem(column: str) -> bytes:
+            return self._seal.open(bytes(row[column]), row["account_id"], row["domain_id"])
+
+        rsa = RsaKey.from_pem(row["selector"], pem("private_key"))
+        if row["second_key"] is None:
+            return Signer(row["domain"], rsa)
+        return Signer(row["domain"], rsa, Ed25519Key.from_pem(row["second_selector"], pem("second_key")))
 
     def _write_all(self, ready: Ready, mailing: RunningMailing, rows: Sequence[Record]) -> Prepared:
         """In a thread. RSA runs without the interpreter lock, so the event loop goes on meanwhile."""

@@ -6,9 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mailmaker.common.storage.archiving import everything_of
+from mailmaker.dispatch.storage.domain_keys import PUBLIC_PARTS
 
 PARTS: Mapping[str, str] = {
-    "dispatch/domains.jsonl": "SELECT to_jsonb(t) - 'private_key' FROM domains t WHERE account_id = $1",
+    "dispatch/domains.jsonl": (
+        f"SELECT to_jsonb(d) - 'private_key' || jsonb_build_object('others', {PUBLIC_PARTS}) FROM domains d"
+        " WHERE account_id = $1"
+    ),
     "dispatch/senders.jsonl": "SELECT to_jsonb(t) FROM senders t WHERE account_id = $1",
     "dispatch/pools.jsonl": "SELECT to_jsonb(t) FROM pools t WHERE account_id = $1",
     "dispatch/sources.jsonl": "SELECT to_jsonb(t) - 'secret' FROM sources t WHERE account_id = $1",

@@ -11,23 +11,24 @@ from uuid import UUID
 from asyncpg import Record, UniqueViolationError
 from mailmaker.common.storage.transaction import Transaction
 from mailmaker.dispatch.domain.sending import Domain, Sender
+from mailmaker.dispatch.storage.domain_keys import PUBLIC_PARTS, key_of
 
 _ADD = """
 INSERT INTO domains (account_id, id, name, state, selector, public_key, private_key, created_at)
 VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7)
 ON CONFLICT (account_id, name) DO NOTHING
 """
-_COLUMNS = "account_id, id, name, state, selector, public_key, found, created_at, checked_at, verified_at"
-_ONE = f"SELECT {_COLUMNS} FROM domains WHERE account_id = $1 AND id = $2"
-_NAMED = f"SELECT {_COLUMNS} FROM domains WHERE account_id = $1 AND name = $2"
-_PAGE = f"SELECT {_COLUMNS} FROM domains WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3"
-_IN_ZONE = f"SELECT {_COLUMNS} FROM domains WHERE name = $1 OR right(name, length($1) + 1) = '.' || $1"
+_COLUMNS = f"""account_id, id, name, state, selector, public_key, found, created_at, checked_at, verified_at,
+       {PUBLIC_PARTS} AS others"""
+_ONE = f"SELECT {_COLUMNS} FROM domains d WHERE account_id = $1 AND id = $2"
+_NAMED = f"SELECT {_COLUMNS} FROM domains d WHERE account_id = $1 AND name = $2"
+_PAGE = f"SELECT {_COLUMNS} FROM domains d WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+_IN_ZONE = f"SELECT {_COLUMNS} FROM domains d WHERE name = $1 OR right(name, length($1) + 1) = '.' || $1"
 _CHECKED = f"""
-UPDATE domains SET found = $3::jsonb, checked_at = $4, state = $5,
+UPDATE domains d SET found = $3::jsonb, checked_at = $4, state = $5,
        verified_at = CASE WHEN $5 = 'verified' THEN coalesce(verified_at, $4) ELSE verified_at END
  WHERE account_id = $1 AND id = $2 RETURNING {_COLUMNS}
 """
-_SEALED_KEY = "SELECT name, selector, private_key FROM domains WHERE account_id = $1 AND id = $2"
 _SENDER_COLUMNS = (
     "s.account_id, s.id, s.domain_id, d.state AS domain_state, s.name, s.email, s.reply_to, s.created_at"
 )
@@ -86,12 +87,6 @@ async def checked(
     return _domain(row)
 
 
-async def sealed_key(tx: Transaction, account_id: UUID, domain_id: UUID) -> tuple[str, str, bytes] | None:
-    """Name, selector and sealed private key: for the signer."""
-    row = await tx.driver.fetchrow(_SEALED_KEY, account_id, domain_id)
-    return None if row is None else (row["name"], row["selector"], bytes(row["private_key"]))
-
-
 async def add_sender(tx: Transaction, sender: Sender) -> bool:
     """Writes a From identity. False when the account has the same one."""
     try:
@@ -134,6 +129,7 @@ def _domain(row: Record) -> Domain:
         created_at=row["created_at"],
         checked_at=row["checked_at"],
         verified_at=row["verified_at"],
+        others=tuple(key_of(key) for key in row["others"]),
     )
 
 

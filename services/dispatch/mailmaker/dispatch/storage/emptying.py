@@ -14,6 +14,7 @@ EMPTYING = Emptying(
         "expansions": "",
         "senders": "",
         "templates": "",
+        "domain_keys": "",
         "domains": "",
         "lists": "",
         "caps": "",

@@ -31,8 +31,11 @@ SELECT (SELECT number FROM feed_position) AS feed,
 """
 _COPY = """
 SELECT r.account_id, r.id, r.account_number, r.number, r.sender_id, r.subject, r.html, r.body, r.from_name,
-       r.from_email, r.reply_to, r.domain_id, d.name AS domain, d.selector, d.private_key
+       r.from_email, r.reply_to, r.domain_id, d.name AS domain, d.selector, d.private_key,
+       k.selector AS second_selector, k.private_key AS second_key
   FROM mailings r JOIN domains d ON d.account_id = r.account_id AND d.id = r.domain_id
+  LEFT JOIN domain_keys k ON k.account_id = d.account_id AND k.domain_id = d.id
+       AND k.algorithm = 'ed25519' AND k.state = 'signing'
  WHERE r.account_id = $1 AND r.id = $2
 """
 
@@ -54,5 +57,5 @@ async def numbers(tx: Transaction) -> tuple[int, int]:
 
 
 async def copy_of(tx: Transaction, account_id: UUID, mailing_id: UUID) -> Record | None:
-    """A mailing's frozen text with the key of its domain, sealed."""
+    """A mailing's frozen text with the keys of its domain, sealed: RSA's, and Ed25519's where the DNS shows it."""
     return await tx.driver.fetchrow(_COPY, account_id, mailing_id)
