@@ -34,8 +34,12 @@ async def test_every_sent_mail_verifies(rig: Rig) -> None:
         ids = set()
         for one in seen:
             raw = rig.stage.ledger.message(one)
-            assert dkim.verify(raw, dnsfunc=dns), one.message_id
+            mail = dkim.DKIM(raw)
+            for at, algorithm in enumerate((b"rsa-sha256", b"ed25519-sha256")):
+                assert mail.verify(idx=at, dnsfunc=dns), (one.message_id, algorithm)
+                assert mail.signature_fields[b"a"] == algorithm
             message = BytesParser(policy=POLICY).parsebytes(raw, headersonly=True)
+            assert len(message.get_all("DKIM-Signature", [])) == 2
             _look_at(message, one.mail_from, one.recipients[0], number)
             assert one.sha256
             ids.add(one.message_id)
