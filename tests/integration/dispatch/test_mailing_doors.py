@@ -92,6 +92,20 @@ async def test_a_domain_shows_its_records_and_is_verified_before_it_has_senders(
     assert sender.json()["email"] == "a@news.shop.test"
     assert (await http.post("/v1/domains", json={"name": "news.shop.test"})).status_code == 409
     assert pointers(await http.post("/v1/domains", json={"name": "not a domain"})) == ["/name"]
+    once = {"Idempotency-Key": "one"}
+    rotated = (await http.post(f"/v1/domains/{made['id']}:rotate", headers=once)).json()
+    assert [(key["algorithm"], key["state"]) for key in rotated["keys"]] == [
+        ("rsa", "signing"),
+        ("ed25519", "signing"),
+        ("rsa", "next"),
+        ("ed25519", "next"),
+    ]
+    assert "private" not in str(rotated)
+    switched = (await http.post(f"/v1/domains/{made['id']}:verify")).json()
+    assert (switched["state"], switched["selector"]) == ("verified", rotated["keys"][2]["selector"])
+    assert (await http.post(f"/v1/domains/{made['id']}:rotate", headers=once)).json() == rotated
+    assert (await http.get(f"/v1/domains/{made['id']}")).json() == switched
+    assert (await http.post(f"/v1/domains/{new_id()}:rotate")).status_code == 404
     lost = (await http.post("/v1/domains", json={"name": "elsewhere.example.com"})).json()
     assert (await http.post(f"/v1/domains/{lost['id']}:verify")).json()["state"] == "pending"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 from mailmaker.common.storage.ids import NOBODY
-from mailmaker.dispatch.domain.dns import judge, quoted_chunks, records_of, verified
+from mailmaker.dispatch.domain.dns import judge, quoted_chunks, records_of, shown_keys, takes_over, verified
 from mailmaker.dispatch.domain.sending import Domain, DomainKey
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -62,3 +62,26 @@ def test_txt_values_are_cut_where_dns_wants_them(value: str) -> None:
     quoted = quoted_chunks(value)
     parts = [part.replace('\\"', '"').replace("\\\\", "\\") for part in quoted[1:-1].split('" "')]
     assert all(len(part) <= 255 for part in parts) or '" "' in value
+
+
+def test_the_next_keys_take_over_by_the_record_of_rsa() -> None:
+    more = (
+        DomainKey("mm2", "rsa", "Tk8=", "next", NOW),
+        DomainKey("mm2-ed25519", "ed25519", "Tg==", "next", NOW),
+    )
+    domain = replace(DOMAIN, others=(*DOMAIN.others, *more))
+    records = records_of(domain, MAIL_DOMAIN)
+    assert [record.name.partition(".")[0] for record in records if record.needed] == ["mm1"]
+    assert (DOMAIN.has_next, domain.has_next) == (False, True)
+    for selectors, over in (((), False), (("mm1", "mm2-ed25519"), False), (("mm2",), True)):
+        published = {r.name: [r.value] for r in records if r.name.partition(".")[0] in selectors}
+        shown = shown_keys(domain, judge(records, published))
+        assert shown == set(selectors)
+        assert takes_over(domain, shown) is over
+
+
+def test_a_retired_key_says_how_long_its_record_is_of_use() -> None:
+    retired = replace(DOMAIN.others[0], state="retired")
+    (_, record, _) = records_of(replace(DOMAIN, others=(retired,)), MAIL_DOMAIN)
+    assert (record.needed, record.value) == (False, "v=DKIM1; k=ed25519; p=RUQ=")
+    assert "2026-12-01" in record.why

@@ -10,6 +10,7 @@ Problem
 |-- Conflict 409
 |   |-- Exists             exists: a second one of the same name, or of an address
 |   |-- InUse              in_use: something still depends on it
+|   |-- KeysChanged        domain.keys_changed: the domain got other keys while the DNS was asked for those it had
 |   |-- WrongState         mailing.state: the mailing is not in a state that allows the verb
 |   |-- NotReady           mailing.not_ready: the preflight found blockers
 |-- Unavailable 503 (temporary)
@@ -91,6 +92,12 @@ class InUse(Conflict):
     """Something still depends on it."""
 
     code = "in_use"
+
+
+class KeysChanged(Conflict):
+    """The domain got other keys while the DNS was asked for those it had."""
+
+    code = "domain.keys_changed"
 
 
 class WrongState(Conflict):

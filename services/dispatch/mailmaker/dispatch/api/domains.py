@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from mailmaker.common.storage.keyset import Page
-from mailmaker.dispatch.actions import add_domain, add_sender, read, verify_domain
+from mailmaker.dispatch.actions import add_domain, add_sender, read, rotate_keys, verify_domain
 from mailmaker.dispatch.actions.views import DomainView, SenderView
 from mailmaker.dispatch.api.desk import Cursor, Here, Limit, MayReadDomains, MayWriteDomains
 from mailmaker.dispatch.api.schemas import DomainIn, SenderIn
@@ -36,10 +36,17 @@ async def get_domain(desk: Here, call: MayReadDomains, domain_id: UUID) -> Domai
 
 @router.post("/v1/domains/{domain_id}:verify")
 async def verify(desk: Here, call: MayWriteDomains, domain_id: UUID) -> DomainView:
-    """Looks the records up in the DNS now."""
+    """Looks the records up in the DNS now. Keys whose records are found sign; next keys take over."""
     return await verify_domain.verify_domain(
         desk.db, desk.seal, desk.resolver, call, domain_id, desk.now(), desk.mail_domain
     )
+
+
+@router.post("/v1/domains/{domain_id}:rotate")
+async def rotate(desk: Here, call: MayWriteDomains, domain_id: UUID) -> DomainView:
+    """Makes the domain's next DKIM keys. The answer lists their records; once they are published, `:verify` lets them
+    take over, and until then the keys before go on signing."""
+    return await rotate_keys.rotate_keys(desk.db, desk.seal, call, domain_id, desk.now(), desk.mail_domain)
 
 
 @router.post("/v1/senders", status_code=201)

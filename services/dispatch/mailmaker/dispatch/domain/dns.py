@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from mailmaker.dispatch.domain.sending import Domain, DomainKey
 
 TXT_CHUNK = 255
 """One character-string of a TXT record (RFC 1035 section 3.3.14; RFC 6376 section 3.6.2.2)."""
+RETIRED_FOR = timedelta(days=7)
+"""How long a key is verified with that signs no more: the time a mail may lie in queues, and to spare."""
 _WHY_RSA = "receivers verify the signature of each mail with this key (RFC 6376)"
 _WHY_ED25519 = "once it is found each mail is signed by this key too, for receivers that know it (RFC 8463)"
+_WHY_NEXT = (
+    "signs next: publish it, then :verify; until the RSA record is found the keys before go on signing"
+)
+_WHY_RETIRED = "signs no more; mail under way is verified with it: leave it until %s, then remove it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +66,18 @@ def key_name(domain: str, selector: str) -> str:
 
 def _key_record(domain: str, key: DomainKey) -> Record:
     value = f"v=DKIM1; k={key.algorithm}; p={key.public_key}"
-    rsa = key.algorithm == "rsa"
-    return Record("TXT", key_name(domain, key.selector), value, rsa, True, _WHY_RSA if rsa else _WHY_ED25519)
+    needed = key.algorithm == "rsa" and key.state in ("waiting", "signing")
+    return Record("TXT", key_name(domain, key.selector), value, needed, True, _why(key))
+
+
+def _why(key: DomainKey) -> str:
+    match key.state:
+        case "next":
+            return _WHY_NEXT
+        case "retired":
+            return _WHY_RETIRED % (key.since + RETIRED_FOR).date()
+        case _:
+            return _WHY_RSA if key.algorithm == "rsa" else _WHY_ED25519
 
 
 def quoted_chunks(value: str) -> str:
@@ -87,6 +104,19 @@ def judge(records: Sequence[Record], answers: Mapping[str, Sequence[str]]) -> tu
 def verified(findings: Sequence[Finding]) -> bool:
     """Whether mail may leave from the domain."""
     return bool(findings) and all(finding.ok for finding in findings if finding.needed)
+
+
+def shown_keys(domain: Domain, findings: Sequence[Finding]) -> frozenset[str]:
+    """The selectors of those of a domain's keys whose records are right."""
+    right = {finding.name for finding in findings if finding.ok}
+    return frozenset(key.selector for key in domain.keys if key_name(domain.name, key.selector) in right)
+
+
+def takes_over(domain: Domain, shown: Collection[str]) -> bool:
+    """Whether the next keys sign from now on: RSA's record decides, for RSA signs every mail."""
+    return any(
+        key.state == "next" and key.algorithm == "rsa" and key.selector in shown for key in domain.others
+    )
 
 
 def _tags(text: str) -> dict[str, str]:

@@ -54,6 +54,11 @@ class Domain:
         """Whether there is an Ed25519 key beside the RSA key."""
         return any(key.algorithm == "ed25519" and key.state in ("waiting", "signing") for key in self.others)
 
+    @property
+    def has_next(self) -> bool:
+        """Whether there are keys that wait to take over."""
+        return any(key.state == "next" for key in self.others)
+
 
 @dataclass(frozen=True, slots=True)
 class Sender:

@@ -21,6 +21,7 @@ ON CONFLICT (account_id, name) DO NOTHING
 _COLUMNS = f"""account_id, id, name, state, selector, public_key, found, created_at, checked_at, verified_at,
        {PUBLIC_PARTS} AS others"""
 _ONE = f"SELECT {_COLUMNS} FROM domains d WHERE account_id = $1 AND id = $2"
+_HOLD = "SELECT FROM domains WHERE account_id = $1 AND id = $2 FOR NO KEY UPDATE"
 _NAMED = f"SELECT {_COLUMNS} FROM domains d WHERE account_id = $1 AND name = $2"
 _PAGE = f"SELECT {_COLUMNS} FROM domains d WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3"
 _IN_ZONE = f"SELECT {_COLUMNS} FROM domains d WHERE name = $1 OR right(name, length($1) + 1) = '.' || $1"
@@ -61,6 +62,13 @@ async def one(tx: Transaction, account_id: UUID, domain_id: UUID) -> Domain | No
     """A domain of the account."""
     row = await tx.driver.fetchrow(_ONE, account_id, domain_id)
     return None if row is None else _domain(row)
+
+
+async def held(tx: Transaction, account_id: UUID, domain_id: UUID) -> Domain | None:
+    """A domain of the account whose keys nobody else changes until this transaction ends."""
+    # In two statements: what waited for the row would see the keys of before.
+    await tx.driver.execute(_HOLD, account_id, domain_id)
+    return await one(tx, account_id, domain_id)
 
 
 async def named(tx: Transaction, account_id: UUID, name: str) -> Domain | None:
