@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from egress_stage import World, a_pool, a_source, a_world, finding, shaped
+from egress_stage import World, a_pool, a_source, a_world
 from relay_stage import Stage, contacts, until
 
 HERE = Path(__file__).parent
@@ -127,22 +127,3 @@ async def test_a_stopped_holder_counts_until_it_has_closed_its_connections(stage
         recipients = [seen.rcpt for seen in server.seen]
         assert server.most_by_peer["127.0.2.1"] <= LIMIT
         assert len(recipients) == len(set(recipients))
-
-
-async def test_a_path_is_given_up_when_its_mail_has_gone(stage: Stage) -> None:
-    await prepared(stage, 30)
-    async with (
-        a_world({"mx.one.test": ["one.test"]}) as world,
-        finding(world.finder(stage, shaped(20, GRANDE))),
-        relays(stage, world, 1) as processes,
-    ):
-        await until(lambda: ended(stage))
-
-        async def nobodys() -> bool:
-            return not await stage.rows("SELECT 1 FROM paths")
-
-        await until(nobodys, 60)
-        assert world.sites["mx.one.test"].open_now == 0
-        (process,) = processes.values()
-        process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0

@@ -216,6 +216,23 @@ async def test_a_source_that_warms_up_keeps_its_budget_and_the_warm_one_takes_th
     assert peers["127.0.2.2"] == 60 - peers["127.0.2.1"]
 
 
+async def test_a_path_is_given_up_when_its_mail_has_gone(
+    stage: Stage, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailmaker.dispatch.relay.roads.IDLE_FOR", 1.0)
+    await a_source(stage, await a_pool(stage, "all", default=True), "127.0.2.1")
+    await mails(stage, {"one.test": 30})
+    async with a_world(ONE) as world, finding(world.finder(stage)):
+        running(world.relay(stage))
+        await reached(stage, {"delivered": 30})
+
+        async def nobodys() -> bool:
+            return not await stage.rows("SELECT 1 FROM paths")
+
+        await until(nobodys)
+        assert world.sites["mx.one.test"].open_now == 0
+
+
 async def test_a_source_that_cannot_be_used_stops_no_other(
     stage: Stage, running: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
