@@ -16,9 +16,13 @@ from mailmaker.common.ops.settings import Shared
 from mailmaker.common.storage.ids import new_id
 from mailmaker.common.web.app import create_app
 from mailmaker.common.web.keyring import KeyRing
+from mailmaker.dispatch.actions.find_sites import FindSites
 from mailmaker.dispatch.api import egress, mailings
+from mailmaker.dispatch.domain.shaping import lane_of
+from mailmaker.dispatch.relay.shaped import shipped
 
 OPERATOR, MINE, THEIRS = "mm_op_test", "mm_live_mine", "mm_live_theirs"
+DNS = Dns({"gmail.com": ["gmail-smtp-in.l.google.com"], "small.test": ["mx.small.test"]})
 SCOPES = ("domains:read", "domains:write", "mailings:read", "mailings:write")
 
 
@@ -84,7 +88,6 @@ async def doors(street: Street) -> AsyncIterator[Doors]:
             "operator_key_hash": hashlib.sha256(OPERATOR.encode()).hexdigest(),
         }
     )
-    dns = Dns({"gmail.com": ["gmail-smtp-in.l.google.com"], "small.test": ["mx.small.test"]})
     app = create_app(
         "dispatch",
         [egress.router, mailings.router],
@@ -92,7 +95,7 @@ async def doors(street: Street) -> AsyncIterator[Doors]:
         keyring=keyring,
         metrics=Metrics(),
         ready={},
-        state=a_desk(street, dns=dns),
+        state=a_desk(street, dns=DNS),
     )
     transport = httpx.ASGITransport(app)
     clients = [
@@ -163,6 +166,9 @@ async def test_a_secret_goes_in_and_does_not_come_out(doors: Doors, street: Stre
     [
         ({"address": None}, "source.address"),
         ({"address": "300.1.1.1"}, "source.address"),
+        ({"address": "0.0.0.0"}, "source.address"),
+        ({"address": "::"}, "source.address"),
+        ({"address": "::ffff:192.0.2.1"}, "source.address"),
         ({"driver": "socks5"}, "source.server"),
         ({"driver": "smarthost"}, "source.address"),
         ({"username": "u"}, "source.password"),
@@ -251,9 +257,14 @@ async def test_what_waits_is_told_apart_by_site_from_the_first_source_on_that_as
     await street.mailing(list_id)
     assert await lanes(street) == [None, None]
     await doors.source(street.account_id, pool, "192.0.2.1")
-    assert await lanes(street) == ["", ""]
+    finder = FindSites(street.db, DNS, shipped(), CLOCK)
+    while await finder.step() or "" in await lanes(street):
+        pass
+    assert await lanes(street) == ["google", lane_of(None, "mx.small.test")]
     await street.mailing(list_id)
-    assert await lanes(street) == [""] * 4
+    assert sorted(str(lane) for lane in await lanes(street)) == sorted(
+        ["google", lane_of(None, "mx.small.test")] * 2
+    )
 
 
 async def lanes(street: Street) -> list[str | None]:

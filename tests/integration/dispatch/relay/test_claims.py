@@ -262,3 +262,16 @@ async def test_claims_of_all_relays_together_keep_a_mailings_rate(stage: Stage) 
         assert all(row["claimed_until"] <= now + timedelta(seconds=5) for row in rows)
         now += timedelta(milliseconds=700)
     assert 80 <= taken <= 600 * (10 + 1) / 66 + 1
+
+
+async def test_a_lost_relays_paths_are_free_in_the_end_whoever_buried_it(stage: Stage) -> None:
+    lease = await take_lease(stage.db, CLOCK)
+    await stage.run("INSERT INTO paths VALUES ($1, $1, '#01', $2, 5, NULL)", stage.account, lease.fence)
+    # A process of another release buries it, and knows of no paths.
+    await stage.run("DELETE FROM relays")
+    await LeaseSweeper(stage.db, Metrics()).sweep()
+    rows = await stage.rows("SELECT ends_at > now() AS counts FROM paths")
+    assert [row["counts"] for row in rows] == [True]
+    again = await take_lease(stage.db, CLOCK, [lease.fence])
+    assert await stage.rows("SELECT 1 FROM paths") == [], "its own process says that all is closed"
+    await leave(stage.db, again)

@@ -117,8 +117,6 @@ async def add_source(db: Database, seal: Seal, call: Call, wish: SourceWish, now
             )
         if taken is not None:
             raise _name_taken("source")
-        if source.finds_sites and not ways.by_lane:
-            await egress.want_lanes(tx, call.account_id)
         return await tx.keep(source_view(source))
 
 
@@ -183,9 +181,9 @@ def _checked(call: Call, wish: SourceWish) -> Source:
         faults.append(Fault("/address", "source.address", why))
     elif wish.address is not None:
         try:
-            address = str(ip_address(wish.address))
+            address = _own_address(wish.address)
         except ValueError:
-            faults.append(Fault("/address", "source.address", "not an IPv4 or IPv6 address"))
+            faults.append(Fault("/address", "source.address", "not the IPv4 or IPv6 address of one host"))
     if (wish.driver in ("socks5", "smarthost")) != (wish.server is not None):
         faults.append(
             Fault("/server", "source.server", "host:port for socks5 and smarthost, and only for them")
@@ -211,6 +209,14 @@ def _checked(call: Call, wish: SourceWish) -> Source:
         state="active",
         warming=wish.warm_up,
     )
+
+
+def _own_address(text: str) -> str:
+    """One host's address, in its one form. Raises ValueError: bound to "any", mail would leave from the machine's."""
+    address = ip_address(text)
+    if address.is_unspecified or address.is_multicast or "%" in text or getattr(address, "ipv4_mapped", None):
+        raise ValueError("not one host's address")
+    return str(address)
 
 
 def _is_server(text: str) -> bool:

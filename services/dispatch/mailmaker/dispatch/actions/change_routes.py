@@ -54,8 +54,6 @@ async def add_route(db: Database, shaping: Shaping, call: Call, wish: RouteWish,
                 "this account has a rule of that name",
                 faults=[Fault("/name", "exists", "choose another name")],
             )
-        if route.provider is not None and not ways.by_lane:
-            await egress.want_lanes(tx, call.account_id)
         return await tx.keep(route_view(call.account_id, route))
 
 

@@ -12,10 +12,11 @@ from mailmaker.common.ops.logging import logger
 from mailmaker.common.storage.engine import Database, StorageUnavailable
 from mailmaker.dispatch.domain.mx import Destination, Route
 from mailmaker.dispatch.domain.shaping import Shaping, lane_of, site_of
-from mailmaker.dispatch.storage import sites
+from mailmaker.dispatch.storage import egress, sites
 from mailmaker.dispatch.storage.sites import Site
 
 EVERY = 0.5
+WANT_EVERY = 30.0
 TIDY_EVERY = 3600.0
 AT_ONCE = 200
 """Domains asked for together: what the first answers say is put to use before the last ones have come."""
@@ -41,6 +42,7 @@ class FindSites:
         self._shaping = shaping
         self._clock = clock
         self._tidied = float("-inf")
+        self._wanted = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop."""
@@ -62,6 +64,9 @@ class FindSites:
             if self._clock.boot() - self._tidied > TIDY_EVERY:
                 await sites.sweep(tx)
                 self._tidied = self._clock.boot()
+        if self._clock.boot() - self._wanted > WANT_EVERY:
+            await self._want()
+            self._wanted = self._clock.boot()
         for at in range(0, len(domains), AT_ONCE):
             known = await asyncio.gather(*(self._site(domain) for domain in domains[at : at + AT_ONCE]))
             async with self._db.platform() as tx:
@@ -69,11 +74,23 @@ class FindSites:
                 placed += await sites.put(tx)
         return placed
 
+    async def _want(self) -> None:
+        """What was written before its account's mail went by lane: at the expansion, or by a release that knew none."""
+        async with self._db.platform() as tx:
+            mailings = await sites.live_mailings(tx)
+            ways = await egress.of_accounts(tx, sorted({account for account, _ in mailings}))
+        for account, mailing in mailings:
+            more = account in ways and ways[account].by_lane
+            while more:
+                async with self._db.platform() as tx:
+                    more = await sites.want(tx, account, mailing)
+
     async def _site(self, domain: str) -> Site:
         route = await self._mx.hosts_of(domain)
         now = self._clock.now()
         if not isinstance(route, Destination):
-            return Site(domain, "", lane_of(None, domain), now + UNKNOWN_FOR)
+            lane = lane_of(self._shaping.provider_of(domain, ()), domain)
+            return Site(domain, "", lane, now + UNKNOWN_FOR)
         names = [host.name for host in route.hosts]
         site = site_of(names)
         lane = lane_of(self._shaping.provider_of(domain, names), site)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from mailmaker.common.ops.clock import Clock
@@ -33,10 +34,12 @@ def known_dead(its_place: str, pid: int) -> bool:
     return state in ("Z", "X")
 
 
-async def take_lease(db: Database, clock: Clock) -> Lease:
-    """A new fence with a lease, counted from before it was asked for."""
+async def take_lease(db: Database, clock: Clock, closed: Sequence[int] = ()) -> Lease:
+    """A new fence with a lease, counted from before it was asked for. `closed`: fences whose connections this process has
+    closed, which it may not have been able to say."""
     asked = clock.boot()
     async with db.platform() as tx:
+        await paths.forget(tx, closed)
         fence = await relays.take(tx, LEASE_SECONDS, socket.gethostname(), os.getpid(), place())
     return Lease.asked(fence, asked)
 
@@ -57,6 +60,6 @@ async def leave(db: Database, lease: Lease) -> int:
         rows = await relays.abandon(tx, lease.fence)
         queued = [row for row in rows if row["state"] == "queued"]
         await give_back(tx, queued)
-        await paths.forget(tx, [lease.fence])
         await relays.leave(tx, lease.fence)
+        await paths.forget(tx, [lease.fence])
     return len(queued)

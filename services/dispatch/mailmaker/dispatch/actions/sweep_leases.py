@@ -45,7 +45,7 @@ class LeaseSweeper:
             lost = await relays.bury(tx)
             dead = [one.fence for one in lost if known_dead(one.place, one.pid)]
             await paths.forget(tx, dead)
-            await paths.haunt(tx, [one.fence for one in lost if one.fence not in dead])
+            await paths.haunt(tx)
             await paths.sweep(tx)
             rows = await relays.orphans(tx, AT_ONCE)
             queued = [row for row in rows if row["state"] == "queued"]

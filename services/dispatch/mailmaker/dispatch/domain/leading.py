@@ -56,6 +56,9 @@ def lead(
 
 def may_leave(out: Egress, source_id: UUID, lane: str, mailing: RunningMailing, list_id: UUID) -> bool:
     """Whether the rules of this moment still send a list's mail in a lane to the pool of an active source."""
+    if out.by_lane == (lane == ANY_LANE):
+        # It was claimed when nobody asked whose site it is, or is not asked any more.
+        return False
     source = next((source for source in out.sources if source.id == source_id), None)
     choice = chosen(out, mailing, list_id, lane)
     return (

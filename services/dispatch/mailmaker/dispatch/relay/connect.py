@@ -102,8 +102,13 @@ async def _secure(smtp: aiosmtplib.SMTP) -> None:
 
 
 def _close(smtp: aiosmtplib.SMTP, sock: socket.socket) -> None:
+    """Now, without a goodbye: a connection that is still there would count at the server and not here."""
+    transport = cast("asyncio.Transport | None", smtp.transport)
+    if transport is None:
+        sock.close()
+    else:
+        transport.abort()
     smtp.close()
-    sock.close()
 
 
 def _taken_over(smtp: aiosmtplib.SMTP, clock: Callable[[], float]) -> Session:

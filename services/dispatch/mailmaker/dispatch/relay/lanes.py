@@ -26,10 +26,12 @@ from mailmaker.dispatch.relay.view import RelayView
 from mailmaker.dispatch.relay.way import Elsewhere, Nowhere, Target, Way
 from mailmaker.dispatch.storage.outcomes import Unbegun
 
-MOVED_AFTER = timedelta(seconds=60)
-"""A mail whose domain has moved to another lane waits this long: until every process has heard of it."""
+MOVED_AFTER = timedelta(seconds=5)
+"""A mail whose domain has moved to another lane waits this long: two processes that disagree must not toss it about."""
 NO_DNS = 30.0
 """Seconds, and up to as many again, after which a domain is asked for again whose DNS did not answer."""
+FULL = 2.0
+"""Seconds, and up to as many again, for a site whose connections are all in use, where others share the lane."""
 SHORT = 1.0
 AT_MOST = 30.0
 """Seconds that a connection waits for its turn; a mail that must wait longer waits in the database."""
@@ -70,6 +72,9 @@ class Lanes:
             if target is None:
                 continue
             site = target.site
+            if self._way.shared and self.sessions.full(site):
+                self._later(mail, FULL * (1 + random.random()))
+                continue
             if (wait := self._throttle.wait(site, self._clock.boot())) > 0:
                 await self._wait(mail, site, wait)
                 continue
@@ -119,9 +124,9 @@ class Lanes:
         except Nowhere as wrong:
             self._supply.send_away(Unbegun(mail.beginning, "bounced", wrong.reason))
             self._count("bounced")
-        except Elsewhere:
+        except Elsewhere as moved:
             due = self._clock.now() + MOVED_AFTER
-            self._supply.send_away(Unbegun(mail.beginning, due_at=due, lane=""))
+            self._supply.send_away(Unbegun(mail.beginning, due_at=due, lane=moved.lane))
         except NotConnected as wrong:
             logger("dispatch.relay").info("no site found", reason=str(wrong))
             self._later(mail, NO_DNS * (1 + random.random()), away=True)

@@ -62,6 +62,8 @@ class Road:
         for task in everything:
             task.cancel()
         await asyncio.gather(*everything, return_exceptions=True)
+        # One that was just being opened may have come about.
+        self.lanes.sessions.abort_all()
         await self.supply.give_all_back()
 
     async def _grow(self) -> None:

@@ -26,6 +26,8 @@ from mailmaker.dispatch.relay.road import Road
 from mailmaker.dispatch.relay.view import RelayView
 
 EVERY = 0.5
+STALE = 3.0
+"""Seconds: rules and sources that were seen longer ago lead nothing (fail closed)."""
 IDLE_FOR = 20.0
 """Seconds without mail after which a path is given up."""
 LEFT_FOR = 2.0
@@ -68,8 +70,9 @@ class Roads:
         self._left: dict[PathKey, float] = {}
         self._allowed: dict[tuple[UUID, UUID, UUID, str], bool] = {}
         self._granted = 0.0
+        self._seen_at = float("-inf")
         self._ask_again: dict[PathKey, float] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], Road] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -80,20 +83,29 @@ class Roads:
                 logger("dispatch.relay").info("paths not looked at", reason=str(wrong))
             await asyncio.sleep(EVERY)
 
+    async def draw_on(self) -> None:
+        """Draws what sources that warm up may send. Until cancelled."""
+        while True:
+            try:
+                await self._draw()
+            except StorageUnavailable as wrong:
+                logger("dispatch.relay").info("no budget drawn", reason=str(wrong))
+            await asyncio.sleep(EVERY)
+
     async def step(self) -> None:
         """One look: takes, gives up, and says what each path may claim."""
         mailings = [mailing for mailing in self._view.running.values() if mailing.pooled]
         if not mailings and not self._roads:
             return
+        asked = self._clock.boot()
         seen = await look_out(self._db, mailings)
-        self._ways, self._allowed = seen.egress, {}
+        self._ways, self._allowed, self._seen_at = seen.egress, {}, asked
         self._shares = lead(seen.egress, mailings, seen.due)
         await self._give_up()
         free = [key for key in self._shares if key not in seen.held and key not in self._roads]
         await self._take(free, -(-len(self._shares) // max(1, seen.relays)))
         if self._clock.boot() - self._granted > GRANT_EVERY:
             await self._grant()
-        await self._draw()
 
     async def close(self, patience: float) -> None:
         """Ends all roads in peace. The relay gives its paths up with its lease."""
@@ -103,7 +115,7 @@ class Roads:
 
     def lose(self) -> None:
         """The lease is gone: sockets first."""
-        for road in self._roads.values():
+        for road in [*self._roads.values(), *self._closing.values()]:
             road.lose()
 
     @property
@@ -166,8 +178,8 @@ class Roads:
         road = self._roads.pop(key)
         del self._used[key]
         task = asyncio.create_task(self._end(key, road))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing[task] = road
+        task.add_done_callback(lambda done: self._closing.pop(done, None))
 
     async def _end(self, key: PathKey, road: Road) -> None:
         await road.close(PATIENCE)
@@ -200,16 +212,18 @@ class Roads:
             has = road.throttle.budget = road.throttle.budget or Budget()
             if has.left(now) > BLOCK // 2 or now < self._ask_again.get(key, 0.0):
                 continue
-            spent, has.sent, has.deferred = Tally(has.sent, has.deferred), 0, 0
+            spent = Tally(has.sent, has.deferred)
             wanted = BLOCK - has.left(now)
             block = await draw_block(self._db, source, key[2], wanted, spent, self._clock.now())
+            has.sent, has.deferred = has.sent - spent.sent, has.deferred - spent.deferred
             left = (block.until - self._clock.now()).total_seconds()
             has.messages, has.until = has.left(now) + block.messages, now + left
             self._ask_again[key] = now + (EVERY if block.messages else NOTHING_LEFT)
 
     def _orders(self, key: PathKey) -> list[Order]:
         """What a path may claim now: nothing while its site is left alone."""
-        if key not in self._roads or self._roads[key].throttle.room(self._clock.boot()) <= 0:
+        now = self._clock.boot()
+        if now - self._seen_at > STALE or key not in self._roads or self._roads[key].throttle.room(now) <= 0:
             return []
         running = self._view.running
         return [
@@ -221,7 +235,8 @@ class Roads:
     def _takes(self, key: PathKey, mail: Mail) -> bool:
         """Whether a mail may still leave by the path."""
         mailing, out = self._view.running.get(mail.mailing_id), self._ways.get(key[0])
-        if mailing is None or out is None or mail.account_id != key[0]:
+        stale = self._clock.boot() - self._seen_at > STALE
+        if mailing is None or out is None or mail.account_id != key[0] or stale:
             return False
         question = key[1], mail.mailing_id, mail.list_id, key[2]
         if question not in self._allowed:

@@ -31,6 +31,12 @@ class Sessions:
                 return session
         return None
 
+    def full(self, site: str) -> bool:
+        """Whether every connection that the site may have is in use."""
+        self._sweep()
+        in_use = self._count(site) - sum(1 for session in self._idle if self._sites.get(session) == site)
+        return in_use >= self._throttle.per_site(site)
+
     async def room(self, site: str) -> bool:
         """Waits until one more connection to the site may be opened. False: not in a moment."""
         until = self._clock() + CLOSING
@@ -60,7 +66,11 @@ class Sessions:
         """A connection that its lane does not need at the moment."""
         if not session.usable:
             return
-        if session.sent >= self._throttle.per_connection:
+        over = len(self._sites) > self._throttle.connections
+        over = over or self._count(self._sites.get(session, "")) > self._throttle.per_site(
+            self._sites.get(session, "")
+        )
+        if over or session.sent >= self._throttle.per_connection:
             session.quit()
         else:
             self._idle.append(session)

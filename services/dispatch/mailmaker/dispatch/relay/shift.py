@@ -73,6 +73,7 @@ class Shift:
         self._lost = asyncio.Event()
         self._failed = asyncio.Event()
         self._failure: BaseException | None = None
+        self._leading: list[asyncio.Task[None]] = []
         self._view = RelayView(db, clock)
         self._group = GroupCommit(BeginAndSettle(db), lease.fence, clock.now, settings.connections)
         self._own = self._platform_road()
@@ -88,17 +89,16 @@ class Shift:
         try:
             helpers = [asyncio.create_task(self._hold())]
             await self._view.start()
-            helpers += [
-                asyncio.create_task(work) for work in (self._look(), self._group.run(), self._roads.run())
-            ]
+            helpers += [asyncio.create_task(work) for work in (self._look(), self._group.run())]
+            self._leading = [asyncio.create_task(work) for work in (self._roads.run(), self._roads.draw_on())]
             self._own.open(0 if self._settings.smarthost is None else self._settings.connections)
             ends = [asyncio.create_task(_waited(event)) for event in (stop, self._lost, self._failed)]
-            await asyncio.wait([*ends, *helpers], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*ends, *helpers, *self._leading], return_when=asyncio.FIRST_COMPLETED)
             await _cancelled(ends)
         finally:
             await self._end(helpers)
         log.info("relay ends", fence=self._lease.fence, groups=self._group.groups, begun=self._group.grouped)
-        for task in helpers:
+        for task in [*helpers, *self._leading]:
             if task.done() and not task.cancelled() and (wrong := task.exception()) is not None:
                 raise wrong
         if self._failure is not None:
@@ -149,6 +149,8 @@ class Shift:
         """Transactions under way end (or are cut off with the lease), outcomes are written, claims go back."""
         if self._lost.is_set():
             self._lose()
+        # No path is taken any more: one that is would be forgotten open.
+        await _cancelled(self._leading)
         patience = 1.0 if self._lost.is_set() else DRAIN
         await asyncio.gather(self._own.close(patience), self._roads.close(patience))
         lost = await self._group.flush(LATE if self._lost.is_set() else 5.0)

@@ -152,8 +152,9 @@ class SiteWay:
             raise Nowhere("null_mx" if isinstance(route, NullMx) else "no_such_domain")
         names = [host.name for host in route.hosts]
         site = site_of(names)
-        if lane_of(self._all.shaping.provider_of(domain, names), site) != self._lane:
-            raise Elsewhere
+        lane = lane_of(self._all.shaping.provider_of(domain, names), site)
+        if lane != self._lane:
+            raise Elsewhere(lane)
         if len(self._known) >= KEPT_DOMAINS:
             self._known.clear()
         self._known[domain] = known = _Known(site, route.hosts, route.expires)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from uuid import UUID
 
 from asyncpg import Record
 from mailmaker.common.ops.clock import Clock
@@ -18,6 +17,7 @@ from mailmaker.dispatch.domain.leases import Lease
 from mailmaker.dispatch.domain.running import Order, RunningMailing, in_turn, turn_of
 from mailmaker.dispatch.relay.mail import Mail
 from mailmaker.dispatch.relay.prepare import Preparer, Unusable
+from mailmaker.dispatch.relay.rests import Rests
 from mailmaker.dispatch.relay.view import RelayView
 from mailmaker.dispatch.storage.outcomes import Beginning, Unbegun
 
@@ -62,7 +62,7 @@ class Supply:
         self._target = SMALLEST
         self._ahead = 0
         self._last = b""
-        self._resting: dict[UUID, float] = {}
+        self._rests = Rests()
         self._back: list[Unbegun] = []
         self.closed = False
         self._claimed_last = asyncio.Event()
@@ -152,15 +152,14 @@ class Supply:
         mailing = order.mailing
         if mailing.over:
             done = await expire_mailing(self._db, mailing.account_id, mailing.id)
-            self._rest(mailing, 1.0 if not done else 0.0)
+            self._rests.rest(mailing.id, self._clock.boot(), 0.0 if done else 1.0)
             return done
         most = min(self._target, self._room_for(self._clock.boot())) - self._ahead
         if most <= 0:
             return 0
         rows = await claim_batch(self._db, self._clock, order, self._lease.fence, min(BATCH, most))
         self._ahead += len(rows)
-        if not rows:
-            self._rest(mailing, 0.2)
+        self._rests.claimed(mailing.id, self._clock.boot(), len(rows), even=mailing.rate is not None)
         for at in range(0, len(rows), CHUNK):
             await self._chunks.put((mailing, rows[at : at + CHUNK]))
         return len(rows)
@@ -170,15 +169,10 @@ class Supply:
         now = self._clock.boot()
         if not self._lease.alive(now) or now >= self._view.fresh_until:
             return None
-        due = [order for order in self._orders() if self._resting.get(order.mailing.id, 0.0) <= now]
+        due = [order for order in self._orders() if self._rests.over(order.mailing.id, now)]
         chosen = in_turn(due, self._last)
         self._last = self._last if chosen is None else turn_of(chosen)
         return chosen
-
-    def _rest(self, mailing: RunningMailing, seconds: float) -> None:
-        now = self._clock.boot()
-        self._resting = {key: until for key, until in self._resting.items() if until > now}
-        self._resting[mailing.id] = now + seconds
 
     async def _prepare_on(self) -> None:
         while True:
@@ -193,7 +187,7 @@ class Supply:
                 logger("dispatch.relay").warning(
                     "mailing not prepared", mailing=str(mailing.id), error=str(wrong)
                 )
-                self._rest(mailing, AVOID_FOR)
+                self._rests.rest(mailing.id, self._clock.boot(), AVOID_FOR)
                 await self._drop([Unbegun(beginning) for beginning in beginnings])
                 continue
             for mail in prepared.mails:

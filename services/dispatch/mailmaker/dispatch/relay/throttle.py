@@ -20,6 +20,8 @@ SITES = 4
 """A lane that many sites share may have so many times the connections of one site."""
 KEPT = 2000
 PROBE_AGAIN = 0.5
+PROBE_ENDS = 5.0
+"""Seconds that mails of a site which is being probed keep out of the way of a lane's other sites."""
 NEXT_BLOCK = 0.5
 """Seconds after which a block that was used up may have been followed by another."""
 UNLIMITED = 1_000_000
@@ -91,7 +93,7 @@ class Throttle:
         at = self._of(site)
         self._forgive(at, now)
         if not at.gate.may_try(now):
-            return max(at.gate.opens_at - now, PROBE_AGAIN)
+            return max(at.gate.opens_at - now, PROBE_AGAIN if not self._shared else PROBE_ENDS)
         if self.budget is not None and not self.budget.left(now):
             return NEXT_BLOCK
         paces = at.paces if at.slow is None else [*at.paces, at.slow]
@@ -115,7 +117,7 @@ class Throttle:
         or `withdrawn`."""
         at = self._of(site)
         if not probe and not at.gate.may_try(now):
-            return max(at.gate.opens_at - now, PROBE_AGAIN)
+            return max(at.gate.opens_at - now, PROBE_AGAIN if not self._shared else PROBE_ENDS)
         if at.connecting is not None:
             ready = at.connecting.ready_at(now)
             if ready > now:

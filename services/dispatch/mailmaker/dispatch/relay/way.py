@@ -23,6 +23,10 @@ class Nowhere(Exception):
 class Elsewhere(Exception):
     """The domain's mail takes another lane by now."""
 
+    def __init__(self, lane: str) -> None:
+        super().__init__(lane)
+        self.lane = lane
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -47,8 +47,10 @@ class Relay:
         os.nice(max(0, self._settings.nice - os.nice(0)))
         threads = self._settings.threads
         with ThreadPoolExecutor(threads, thread_name_prefix="sign") as executor:
+            closed: list[int] = []
             while not stop.is_set():
-                lease = await take_lease(self._db, self._clock)
+                lease = await take_lease(self._db, self._clock, closed)
+                closed = [lease.fence]
                 preparer = Preparer(
                     self._db, self._clock, self._settings.doors, self._keys, self._seal, executor
                 )

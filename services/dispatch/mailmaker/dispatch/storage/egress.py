@@ -47,12 +47,6 @@ _SOURCES = f"SELECT {_SOURCE} FROM sources WHERE account_id = ANY($1) ORDER BY a
 _ROUTES = (
     f"SELECT account_id, {_ROUTE} FROM routes WHERE account_id = ANY($1) ORDER BY account_id, position, id"
 )
-# What was expanded before an account's mail had to be told apart by site is looked up now.
-_WANT_LANES = """
-UPDATE messages m SET lane = '' FROM mailings r
- WHERE r.account_id = $1 AND r.state IN ('running', 'paused') AND m.account_id = r.account_id AND m.mailing_id = r.id
-   AND m.lane IS NULL AND m.state IN ('queued', 'scheduled', 'deferred', 'held')
-"""
 
 
 async def lock(tx: Transaction, account_id: UUID) -> None:
@@ -154,11 +148,6 @@ async def add_route(tx: Transaction, account_id: UUID, route: Route, at: datetim
 async def drop_route(tx: Transaction, account_id: UUID, route_id: UUID) -> bool:
     """Removes a rule. False when there is none."""
     return bool((await tx.driver.execute(_DROP_ROUTE, account_id, route_id)).endswith("1"))
-
-
-async def want_lanes(tx: Transaction, account_id: UUID) -> None:
-    """Has the lanes found of all that waits and was not told apart by site so far."""
-    await tx.driver.execute(_WANT_LANES, account_id)
 
 
 async def of_account(tx: Transaction, account_id: UUID) -> Egress:

@@ -42,8 +42,10 @@ DELETE FROM paths p USING unnest($1::uuid[], $2::uuid[], $3::text[]) AS w(accoun
  WHERE p.account_id = w.account_id AND p.source_id = w.source_id AND p.lane = w.lane AND p.fence = $4
 """
 _FORGET = "DELETE FROM paths WHERE fence = ANY($1::bigint[])"
+# Whoever buried them: a process of another release may not know of paths.
 _HAUNT = """
-UPDATE paths SET ends_at = clock_timestamp() + $2 * interval '1 second' WHERE fence = ANY($1::bigint[]) AND ends_at IS NULL
+UPDATE paths p SET ends_at = clock_timestamp() + $1 * interval '1 second'
+ WHERE p.ends_at IS NULL AND NOT EXISTS (SELECT FROM relays r WHERE r.fence = p.fence)
 """
 _SWEEP = "DELETE FROM paths WHERE ends_at < clock_timestamp()"
 _HELD = "SELECT account_id, source_id, lane FROM paths WHERE ends_at IS NULL"
@@ -72,9 +74,9 @@ async def forget(tx: Transaction, fences: Sequence[int]) -> None:
     await tx.driver.execute(_FORGET, list(fences))
 
 
-async def haunt(tx: Transaction, fences: Sequence[int]) -> None:
-    """These fences are lost and may not be dead: anybody may take their paths, with what is left of the connections."""
-    await tx.driver.execute(_HAUNT, list(fences), GHOST_SECONDS)
+async def haunt(tx: Transaction) -> None:
+    """Holders that are lost and may not be dead: anybody may take their paths, with what is left of the connections."""
+    await tx.driver.execute(_HAUNT, GHOST_SECONDS)
 
 
 async def sweep(tx: Transaction) -> None:

@@ -39,6 +39,26 @@ WITH picked AS MATERIALIZED (
 UPDATE messages m SET lane = s.lane FROM picked p JOIN sites s ON s.domain = p.domain AND s.expires_at > clock_timestamp()
  WHERE m.account_id = p.account_id AND m.id = p.id
 """
+# Only rows that nobody holds, and none is waited for: so their order breaks no other's.
+_WANT = f"""
+WITH picked AS MATERIALIZED (
+    SELECT m.account_id, m.id FROM messages m
+     WHERE m.account_id = $1 AND m.mailing_id = $2 AND m.lane IS NULL AND {_LIVE}
+     ORDER BY m.due_at, m.id LIMIT $3 FOR UPDATE OF m SKIP LOCKED
+)
+UPDATE messages m SET lane = '' FROM picked p WHERE m.account_id = p.account_id AND m.id = p.id
+"""
+_LIVE_MAILINGS = """
+SELECT r.account_id, r.id FROM mailings r
+ WHERE r.state IN ('running', 'paused') AND r.channel = 'email' AND r.expanded_at IS NOT NULL
+   AND EXISTS (SELECT FROM pools p WHERE p.account_id = r.account_id)
+ ORDER BY r.account_id, r.id
+"""
+# Some rows of many, always by index: what the planner knows of a mailing that was expanded a moment ago is nothing.
+_BY_INDEX = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true)
+"""
 _SWEEP = "DELETE FROM sites WHERE expires_at < clock_timestamp() - interval '30 days'"
 # Lane by lane along the index: as many steps as there are lanes, however many messages wait.
 _DUE = f"""
@@ -90,7 +110,19 @@ async def know(tx: Transaction, sites: Sequence[Site]) -> None:
 
 async def put(tx: Transaction) -> int:
     """Puts messages whose domain is known into their lanes, some at a time. Returns how many."""
+    await tx.driver.execute(_BY_INDEX)
     return int((await tx.driver.execute(_PUT, AT_ONCE)).rpartition(" ")[2])
+
+
+async def want(tx: Transaction, account_id: UUID, mailing_id: UUID) -> bool:
+    """Has the lane found of some messages that were not told apart by site when they were written. False: of none."""
+    await tx.driver.execute(_BY_INDEX)
+    return not (await tx.driver.execute(_WANT, account_id, mailing_id, AT_ONCE)).endswith(" 0")
+
+
+async def live_mailings(tx: Transaction) -> list[tuple[UUID, UUID]]:
+    """Mailings under way of accounts with pools."""
+    return [(row["account_id"], row["id"]) for row in await tx.driver.fetch(_LIVE_MAILINGS)]
 
 
 async def sweep(tx: Transaction) -> None:

@@ -1,7 +1,8 @@
 """dispatch.storage.migrations: pools, sources and routes; which site a message goes to; who holds an egress path.
 
 A message's `lane` is null where nobody needs to know it (the account has no pools), empty until its domain's site is found.
-The previous release writes neither: its messages of an account with pools wait for their lane like any other.
+The previous release writes neither and sends by the platform's own server whatever account it is: give an account its
+first pool when every process is new.
 """
 
 from alembic import op
@@ -117,10 +118,6 @@ STATEMENTS = (
     "ALTER TABLE relays ADD COLUMN place text NOT NULL DEFAULT ''",
     "ALTER TABLE mailings ADD COLUMN tag text, ADD COLUMN rate_at timestamptz",
     "ALTER TABLE messages ADD COLUMN lane text, ADD COLUMN route text",
-    """
-    CREATE INDEX messages_by_lane ON messages (account_id, mailing_id, lane, due_at, id)
-        WHERE lane IS NOT NULL AND state IN ('queued', 'scheduled', 'deferred', 'held')
-    """,
 )
 
 
