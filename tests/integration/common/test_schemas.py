@@ -23,10 +23,10 @@ SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a
    AND (NOT c.relrowsecurity OR NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))
 """)
 # The outbox is a queue in commit order; the feed's and the accounts' numbers are the platform's; a secret's hash and
-# a drop's user name are looked up before their account is known.
+# a drop's user name are looked up before their account is known; the address that mail leaves from is one account's.
 _BY_DESIGN = {
     "outbox_pkey", "feed_number", "known_keys_secret_hash_key", "known_accounts_number_key", "accounts_number_key",
-    "drops_user_name_key",
+    "drops_user_name_key", "sources_address",
 }  # fmt: skip
 _KEYS = text("""
 SELECT i.relname, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = x.indrelid AND a.attnum = x.indkey[0]) AS leads
