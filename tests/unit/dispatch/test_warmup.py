@@ -6,7 +6,7 @@ import heapq
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -22,16 +22,34 @@ from mailmaker.dispatch.domain.warmup import (
     Limits,
     Verdict,
     WarmUp,
-    Way,
     begin,
     budget,
     counted,
     draw,
     good_until,
     next_day,
-    way_out,
     why,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A source that a message could leave from. `room` is what is left of its budget; None: it is warm."""
+
+    account_id: UUID
+    source_id: UUID
+    room: int | None
+
+
+def way_out(account_id: UUID, ways: Iterable[Way]) -> Way | None:
+    """Where a message leaves in this simulation, as claims would have it: by the warming source with most room, else by
+    the first warm one; None: it waits. Never by a source of another account (SHP-1)."""
+    own = [way for way in ways if way.account_id == account_id]
+    warming = [way for way in own if way.room is not None and way.room > 0]
+    if warming:
+        return max(warming, key=lambda way: way.room or 0)
+    return next((way for way in own if way.room is None), None)
+
 
 DAY = date(2026, 11, 24)
 ONE = timedelta(days=1)

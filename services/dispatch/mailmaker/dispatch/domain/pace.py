@@ -40,10 +40,6 @@ class Rate:
         if self.count < 1 or not 0 < self.seconds < math.inf or not 1 <= self.burst <= BURST:
             raise ValueError(f"not a rate: {self.count} in {self.seconds} s, {self.burst} at once")
 
-    @property
-    def per_second(self) -> float:
-        return self.count / self.seconds
-
     @classmethod
     def parse(cls, text: str) -> Rate:
         """From `100/s`, `10/min`, `1000/h`, `20000/d`. Raises ValueError, which says how to write it."""

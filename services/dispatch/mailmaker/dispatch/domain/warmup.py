@@ -5,11 +5,9 @@ Days and hours are those of UTC. What counts against a budget is an attempt: a m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
-from uuid import UUID
 
 Plan = tuple[int, ...]
 """The budget of each day of a warm-up. After the last a source is warm."""
@@ -93,15 +91,6 @@ class Budget:
     hour: int
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A source that a message could leave from. `room` is what is left of its budget; None: it is warm."""
-
-    account_id: UUID
-    source_id: UUID
-    room: int | None
-
-
 def begin(today: date, day_index: int = 0) -> WarmUp:
     """A warm-up that begins today."""
     return WarmUp(day_index, today, today)
@@ -146,18 +135,6 @@ def good_until(now: datetime) -> datetime:
     """Until when a block drawn now may be spent: the end of its UTC hour less a margin. What is left then is void."""
     hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     return hour + timedelta(hours=1) - MARGIN
-
-
-def way_out(account_id: UUID, ways: Iterable[Way]) -> Way | None:
-    """Where a message leaves: the warming source with most room, else the first warm one; None: it waits.
-
-    Never by a source of another account, whatever waits (SHP-1).
-    """
-    own = [way for way in ways if way.account_id == account_id]
-    warming = [way for way in own if way.room is not None and way.room > 0]
-    if warming:
-        return max(warming, key=lambda way: way.room or 0)
-    return next((way for way in own if way.room is None), None)
 
 
 def next_day(plan: Plan, state: WarmUp, today: date, limits: Limits = LIMITS) -> WarmUp:

@@ -82,6 +82,6 @@ class Road:
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A task that failed fails the relay: nothing goes on half."""
+        """A task that failed fails the road: nothing goes on half."""
         if not task.cancelled() and (wrong := task.exception()) is not None:
             self._failed(wrong)

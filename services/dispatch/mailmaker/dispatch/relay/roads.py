@@ -152,7 +152,7 @@ class Roads:
         orders, takes = partial(self._orders, key), partial(self._takes, key)
         road = self._make(source, key[2], orders, takes, partial(self._failed, key))
         road.throttle.granted = connections
-        # Without a block nothing leaves: the first one is drawn before this look is over.
+        # Of a warming source nothing leaves before the first block is drawn.
         road.throttle.budget = Budget() if source.warming else None
         self._roads[key], self._used[key] = road, self._clock.boot()
         logger("dispatch.relay").info("path taken", source=source.name, lane=key[2], connections=connections)
@@ -177,6 +177,7 @@ class Roads:
     def _close(self, key: PathKey) -> None:
         road = self._roads.pop(key)
         del self._used[key]
+        self._ask_again.pop(key, None)
         task = asyncio.create_task(self._end(key, road))
         self._closing[task] = road
         task.add_done_callback(lambda done: self._closing.pop(done, None))

@@ -66,11 +66,13 @@ class Sessions:
         """A connection that its lane does not need at the moment."""
         if not session.usable:
             return
+        site = self._sites.get(session, "")
         over = len(self._sites) > self._throttle.connections
-        over = over or self._count(self._sites.get(session, "")) > self._throttle.per_site(
-            self._sites.get(session, "")
-        )
-        if over or session.sent >= self._throttle.per_connection:
+        if (
+            over
+            or self._count(site) > self._throttle.per_site(site)
+            or session.sent >= self._throttle.per_connection
+        ):
             session.quit()
         else:
             self._idle.append(session)

@@ -93,7 +93,7 @@ class Throttle:
         at = self._of(site)
         self._forgive(at, now)
         if not at.gate.may_try(now):
-            return max(at.gate.opens_at - now, PROBE_AGAIN if not self._shared else PROBE_ENDS)
+            return self._until_try(at, now)
         if self.budget is not None and not self.budget.left(now):
             return NEXT_BLOCK
         paces = at.paces if at.slow is None else [*at.paces, at.slow]
@@ -117,7 +117,7 @@ class Throttle:
         or `withdrawn`."""
         at = self._of(site)
         if not probe and not at.gate.may_try(now):
-            return max(at.gate.opens_at - now, PROBE_AGAIN if not self._shared else PROBE_ENDS)
+            return self._until_try(at, now)
         if at.connecting is not None:
             ready = at.connecting.ready_at(now)
             if ready > now:
@@ -179,6 +179,10 @@ class Throttle:
                 at.slow = Pace(replace(reaction.rate, burst=1))
                 at.slow.presume_spent(now)
         return True
+
+    def _until_try(self, at: _At, now: float) -> float:
+        """Seconds until it is worth asking a gate again that lets nothing through now."""
+        return max(at.gate.opens_at - now, PROBE_ENDS if self._shared else PROBE_AGAIN)
 
     def _forgive(self, at: _At, now: float) -> None:
         if at.slow_until and now >= at.slow_until:
